@@ -1,0 +1,1 @@
+"""A run's life outside the pipeline: record, store, runner, worker."""

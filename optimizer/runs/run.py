@@ -1,0 +1,115 @@
+"""The records that the store keeps and the pages draw. All are frozen: only the store writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class RunState(StrEnum):
+    """QUEUED -> RUNNING -> one of the final states; a final state never changes."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CRASHED = "crashed"
+    TIMED_OUT = "timed out"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run is over."""
+        return self not in (RunState.QUEUED, RunState.RUNNING)
+
+
+class RunKind(StrEnum):
+    """What a worker is asked to do."""
+
+    INSPECT_MODEL = "inspect model"
+    INSPECT_DATA = "inspect data"
+    BASELINE = "baseline"
+    EXPERIMENT = "experiment"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a running run is. `fraction` is of the whole run; `seconds_left` is None until it can be told."""
+
+    stage: str = ""
+    stage_index: int = 0
+    stage_count: int = 0
+    fraction: float = 0.0
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """One model and one data set, and the runs made of them.
+
+    `model` is ModelSummary JSON, `data` is the JSON of `describe_data` (task, classes, shapes, range, splits, preview), `second_model` is
+    ModelSummary JSON of an optional teacher or student; each is None until brought. `data_source` is {"bundled": name} or
+    {"sha256": ..., "name": ..., "label": ...}. `budget` holds device, max_bytes, max_ms, max_accuracy_drop where set.
+    """
+
+    id: str
+    name: str
+    created_at: float
+    model: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] | None = None
+    data_source: Mapping[str, Any] | None = None
+    second_model: Mapping[str, Any] | None = None
+    budget: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run as stored.
+
+    Times are seconds since 1970 (UTC). `inputs` says what it works on (hashes and names), `error` is OptimizerError JSON,
+    `metrics` is the METRICS of report.json's "result", `comparison` its "comparison"; `artifacts` maps a name ("model.tflite",
+    "report.json", "recipe.json", "model.keras", "log.txt") to a sha256 in the object store.
+    """
+
+    id: str
+    project_id: str
+    kind: RunKind
+    state: RunState
+    name: str
+    note: str
+    recipe: Mapping[str, Any] | None
+    recipe_in_words: str
+    seed: int
+    parent_id: str | None
+    inputs: Mapping[str, Any]
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    progress: Progress = Progress()
+    cancel_requested: bool = False
+    error: Mapping[str, Any] | None = None
+    metrics: Mapping[str, Any] | None = None
+    comparison: Mapping[str, Any] | None = None
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredEvent:
+    """An Event of a run with its number (rising) and time (seconds since 1970)."""
+
+    number: int
+    time: float
+    kind: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A file in the object store."""
+
+    sha256: str
+    size_bytes: int
+    name: str

@@ -1,0 +1,180 @@
+"""What is known about a model file before TensorFlow has seen it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Shape = tuple[int | None, ...]
+"""A tensor's shape with the batch axis first; None where an axis is open."""
+
+
+class Verdict(StrEnum):
+    """What a technique can do with one layer."""
+
+    WORKS = "works"
+    LEFT = "left as it is"
+    IMPOSSIBLE = "impossible"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One technique's verdict on one layer, with the reason and what mends it (empty where nothing needs mending)."""
+
+    layer: str
+    verdict: Verdict
+    reason: str = ""
+    fix: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Plain strings."""
+        return {"layer": self.layer, "verdict": self.verdict.value, "reason": self.reason, "fix": self.fix}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSummary:
+    """One layer as its config and its stored weights describe it.
+
+    `class_name` is the Keras class ("Conv2D"); `weight_shapes` maps the weight's own name ("kernel", "bias", "gamma")
+    to its shape; `inbound` are names of the layers that feed it; `macs` are multiply-accumulates for one sample, None where
+    the shapes could not be worked out.
+    """
+
+    name: str
+    class_name: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    weight_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    inbound: tuple[str, ...] = ()
+    output_shape: Shape | None = None
+    parameters: int = 0
+    macs: int | None = 0
+
+    @property
+    def activation(self) -> str:
+        """Name of the layer's own activation, "linear" where it has none."""
+        activation = self.config.get("activation", "linear")
+        if isinstance(activation, Mapping):
+            activation = activation.get("config", activation.get("class_name", "linear"))
+            if isinstance(activation, Mapping):
+                activation = activation.get("name", "linear")
+        return str(activation or "linear")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSummary:
+    """A model file read without TensorFlow.
+
+    `format` is "keras" (tf-keras .keras) or "h5"; shapes have the batch axis first; `training_config` is what the file says
+    about loss and metrics, empty where it was saved without.
+    """
+
+    name: str
+    sha256: str
+    format: str
+    size_bytes: int
+    class_name: str
+    layers: tuple[LayerSummary, ...]
+    input_shapes: tuple[Shape, ...]
+    output_shapes: tuple[Shape | None, ...]
+    output_layers: tuple[str, ...]
+    input_dtypes: tuple[str, ...] = ("float32",)
+    training_config: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> int:
+        """Number of stored weights, trainable or not."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates for one sample; None where a layer's shape could not be worked out."""
+        total = 0
+        for layer in self.layers:
+            if layer.macs is None:
+                return None
+            total += layer.macs
+        return total
+
+    def layer(self, name: str) -> LayerSummary:
+        """The layer of that name. Raises KeyError."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(name)
+
+    @property
+    def output_activation(self) -> str:
+        """Activation that the first output ends in: "softmax", "sigmoid", "linear", ..."""
+        layer = self.layer(self.output_layers[0])
+        if layer.class_name == "Softmax":
+            return "softmax"
+        if layer.class_name == "ReLU":
+            return "relu"
+        if layer.class_name in {"Flatten", "Reshape"} and layer.inbound:
+            return self.layer(layer.inbound[0]).activation
+        return layer.activation
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON for pages, `inspect --json` and the store. Reads back with `model_summary_from_json`."""
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "format": self.format,
+            "size_bytes": self.size_bytes,
+            "class_name": self.class_name,
+            "parameters": self.parameters,
+            "macs": self.macs,
+            "input_shapes": [list(shape) for shape in self.input_shapes],
+            "output_shapes": [None if shape is None else list(shape) for shape in self.output_shapes],
+            "output_layers": list(self.output_layers),
+            "input_dtypes": list(self.input_dtypes),
+            "output_activation": self.output_activation,
+            "training_config": dict(self.training_config),
+            "notes": list(self.notes),
+            "layers": [
+                {
+                    "name": layer.name,
+                    "class_name": layer.class_name,
+                    "config": dict(layer.config),
+                    "weight_shapes": {k: list(v) for k, v in layer.weight_shapes.items()},
+                    "inbound": list(layer.inbound),
+                    "output_shape": None if layer.output_shape is None else list(layer.output_shape),
+                    "parameters": layer.parameters,
+                    "macs": layer.macs,
+                }
+                for layer in self.layers
+            ],
+        }
+
+
+def model_summary_from_json(record: Mapping[str, Any]) -> ModelSummary:
+    """Rebuild a summary from `ModelSummary.to_json`."""
+    return ModelSummary(
+        name=record["name"],
+        sha256=record["sha256"],
+        format=record["format"],
+        size_bytes=record["size_bytes"],
+        class_name=record["class_name"],
+        input_shapes=tuple(tuple(shape) for shape in record["input_shapes"]),
+        output_shapes=tuple(None if shape is None else tuple(shape) for shape in record["output_shapes"]),
+        output_layers=tuple(record["output_layers"]),
+        input_dtypes=tuple(record["input_dtypes"]),
+        training_config=record["training_config"],
+        notes=tuple(record["notes"]),
+        layers=tuple(
+            LayerSummary(
+                name=layer["name"],
+                class_name=layer["class_name"],
+                config=layer["config"],
+                weight_shapes={k: tuple(v) for k, v in layer["weight_shapes"].items()},
+                inbound=tuple(layer["inbound"]),
+                output_shape=None if layer["output_shape"] is None else tuple(layer["output_shape"]),
+                parameters=layer["parameters"],
+                macs=layer["macs"],
+            )
+            for layer in record["layers"]
+        ),
+    )
