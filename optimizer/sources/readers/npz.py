@@ -1,0 +1,149 @@
+"""NumPy archives (.npz): headers and sizes are checked before a single array is read, and nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from optimizer.errors import InputError
+from optimizer.sources.dataset import Array
+from optimizer.sources.readers.parts import MAX_DATA_BYTES, Parts, in_megabytes
+
+MAX_ARRAYS = 64
+MAX_RATIO = 100
+"""Largest ratio of unpacked to stored size for arrays above MIN_RATIO_BYTES; real data stays under 20."""
+MIN_RATIO_BYTES = 64 * 1024**2
+MAX_HEADER_BYTES = 10_000
+KNOWN_NAMES = "x_train, y_train, x_test, y_test, or x and y, or x alone"
+
+
+def read_npz(path: Path, name: str) -> Parts:
+    """Read x_train, y_train and, where they are, x_test and y_test; or x and y; or x alone.
+
+    Raises:
+        InputError: BAD_ZIP, ENCRYPTED, PICKLE_REFUSED, BAD_ARRAY, MISSING_ARRAY, TOO_LARGE, TOO_MANY.
+    """
+    arrays = _read_arrays(path, name)
+    x, y = arrays.get("x_train", arrays.get("x")), arrays.get("y_train", arrays.get("y"))
+    x_test, y_test = arrays.get("x_test"), arrays.get("y_test")
+    if x is None and x_test is not None:
+        # A file that holds a test split only: all that a second file for the test split needs.
+        x, y, x_test, y_test = x_test, y_test, None, None
+    if x is None:
+        raise _missing(name, KNOWN_NAMES, arrays)
+    if x_test is not None and (y is None) != (y_test is None):
+        raise _missing(name, "y_train and y_test both, or neither", arrays)
+    return Parts(x=x, y=y, x_test=x_test, y_test=y_test, kind="arrays")
+
+
+def _missing(name: str, expected: str, arrays: dict[str, Array]) -> InputError:
+    return InputError(
+        "An array is missing",
+        code="MISSING_ARRAY",
+        place=name,
+        expected=expected,
+        received=", ".join(sorted(arrays)) or "no array at all",
+        fix="Save it with np.savez_compressed(path, x_train=..., y_train=..., x_test=..., y_test=...).",
+    )
+
+
+def _read_arrays(path: Path, name: str) -> dict[str, Array]:
+    wanted = {"x", "y", "x_train", "y_train", "x_test", "y_test"}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _checked_members(archive, name)
+            total = 0
+            for member in members:
+                total += _checked_size(archive, member, name)
+            if total > MAX_DATA_BYTES:
+                raise _too_large(name, total)
+            return {m.filename[:-4]: _read_array(archive, m, name) for m in members if m.filename[:-4] in wanted}
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise InputError("The .npz archive is damaged", code="BAD_ZIP", place=name, received=str(error)) from error
+
+
+def _checked_members(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
+    members = archive.infolist()
+    if len(members) > MAX_ARRAYS:
+        raise InputError("The .npz holds too many arrays", code="TOO_MANY", place=name, received=str(len(members)), limit=str(MAX_ARRAYS))
+    seen: set[str] = set()
+    for member in members:
+        if member.flag_bits & 1:
+            raise InputError("The archive is encrypted", code="ENCRYPTED", place=name, fix="Save it again without a password.")
+        if not member.filename.endswith(".npy"):
+            raise InputError("The .npz holds something that is no array", code="BAD_ARRAY", place=name, received=member.filename)
+        if member.filename in seen:
+            raise InputError("The .npz holds two arrays of one name", code="DUPLICATE", place=name, received=member.filename)
+        seen.add(member.filename)
+    return members
+
+
+def _checked_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> int:
+    """Bytes of one array according to its header, which must agree with what the archive stores. Raises InputError."""
+    place = f"{name}, array {member.filename[:-4]}"
+    if member.file_size > MIN_RATIO_BYTES and member.file_size > MAX_RATIO * max(member.compress_size, 1):
+        raise InputError(
+            "The array unpacks to far more than the file holds",
+            code="TOO_LARGE",
+            place=place,
+            received=f"{in_megabytes(member.file_size)} from {in_megabytes(member.compress_size)}",
+            limit=f"{MAX_RATIO} times",
+        )
+    with archive.open(member) as file:
+        shape, dtype, header_bytes = _read_header(file, place)
+    if dtype.hasobject:
+        raise InputError(
+            "The array holds Python objects, which only code in the file could rebuild",
+            code="PICKLE_REFUSED",
+            place=place,
+            fix="Save plain numbers: np.asarray(values, dtype=np.float32).",
+        )
+    size = math.prod(shape) * dtype.itemsize
+    if size > MAX_DATA_BYTES:
+        raise _too_large(place, size)
+    if min(shape, default=0) < 0 or header_bytes + size != member.file_size:
+        raise InputError(
+            "The array's header does not agree with its data",
+            code="BAD_ARRAY",
+            place=place,
+            expected=f"shape {shape} of {dtype}, {size:,} bytes",
+            received=f"{max(0, member.file_size - header_bytes):,} bytes",
+        )
+    return size
+
+
+def _read_header(file: IO[bytes], place: str) -> tuple[tuple[int, ...], np.dtype, int]:  # type: ignore[type-arg]
+    """Shape, dtype and header length of a .npy. Raises InputError BAD_ARRAY."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file, max_header_size=MAX_HEADER_BYTES)
+    except (ValueError, TypeError, SyntaxError, UnicodeError) as error:
+        raise InputError("The array has no readable header", code="BAD_ARRAY", place=place, received=str(error)) from error
+    return shape, dtype, file.tell()
+
+
+def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Array:
+    try:
+        with archive.open(member) as file:
+            array = np.lib.format.read_array(file, allow_pickle=False, max_header_size=MAX_HEADER_BYTES)
+    except ValueError as error:
+        place = f"{name}, array {member.filename[:-4]}"
+        raise InputError("The array could not be read", code="BAD_ARRAY", place=place, received=str(error)) from error
+    return np.asarray(array)
+
+
+def _too_large(place: str, size: int) -> InputError:
+    return InputError(
+        "The data are too large",
+        code="TOO_LARGE",
+        place=place,
+        received=in_megabytes(size),
+        limit=in_megabytes(MAX_DATA_BYTES),
+        fix="Keep fewer samples, or store whole numbers as uint8.",
+    )

@@ -1,0 +1,168 @@
+"""From a data source to a Dataset: pick the reader, understand the labels, split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from optimizer.errors import InputError
+from optimizer.job import DataSource
+from optimizer.sources.dataset import Array, Dataset, Split
+from optimizer.sources.readers.bundled import BUNDLED, parts_sha256, read_bundled
+from optimizer.sources.readers.labels import Labels, understand_labels
+from optimizer.sources.readers.npz import read_npz
+from optimizer.sources.readers.parts import MAX_SAMPLES, Parts, file_sha256
+from optimizer.sources.readers.splits import split_indices
+
+Reader = Callable[[Path, str, str], Parts]
+
+READERS: dict[str, Reader] = {
+    ".npz": lambda path, name, label: read_npz(path, name),
+}
+"""Reader of each extension: (path, name for errors, label column) -> Parts."""
+
+
+def read_dataset(source: DataSource, *, seed: int) -> Dataset:
+    """Read a file or a bundled set, and split it into train, calibration, validation and test.
+
+    The same source and seed give the same splits. Where the data bring a test part it is the test split, untouched.
+
+    Raises:
+        InputError: The data are at fault; see the readers for the codes.
+    """
+    if source.path is None:
+        parts = read_bundled(source.name)
+        sha256 = parts_sha256(parts)
+    else:
+        parts = _read_file(source.path, source.name, source.label)
+        sha256 = file_sha256(source.path)
+    if source.test_path is not None:
+        parts = _with_test_file(parts, source)
+    _check_samples(parts.x, parts.y, f"{source.name}, x")
+    if parts.x_test is not None:
+        _check_samples(parts.x_test, parts.y_test, f"{source.name}, x_test")
+    labels, y, y_test = _understand(parts, source.name)
+    return _split(parts, labels, y, y_test, name=source.name, sha256=sha256, seed=seed)
+
+
+def _read_file(path: Path, name: str, label: str) -> Parts:
+    suffix = Path(name).suffix.lower()
+    reader = READERS.get(suffix)
+    if reader is None:
+        raise InputError(
+            "This kind of data file is not known",
+            code="UNSUPPORTED_FORMAT",
+            place=name,
+            expected="a name that ends in " + ", ".join(READERS) + ", or one of the bundled sets " + ", ".join(BUNDLED),
+            received=suffix or "no extension",
+        )
+    if not path.is_file():
+        raise InputError("There is no such file", code="NOT_FOUND", place=name)
+    if path.stat().st_size == 0:
+        raise InputError("The file is empty", code="EMPTY", place=name)
+    return reader(path, name, label)
+
+
+def _with_test_file(parts: Parts, source: DataSource) -> Parts:
+    """The same data with the test split of a second file (its x_test where it has one, all of it otherwise)."""
+    assert_path = source.test_path
+    if assert_path is None:
+        return parts
+    test = _read_file(assert_path, assert_path.name, source.label)
+    x_test, y_test = (test.x, test.y) if test.x_test is None else (test.x_test, test.y_test)
+    if (parts.y is None) != (y_test is None):
+        raise InputError("One of the two data files has labels and the other has none", code="DATA_MISMATCH", place=assert_path.name)
+    if test.class_names != parts.class_names:
+        raise InputError(
+            "The test file has other classes than the training file",
+            code="DATA_MISMATCH",
+            place=assert_path.name,
+            expected=", ".join(parts.class_names),
+            received=", ".join(test.class_names),
+        )
+    return replace(parts, x_test=x_test, y_test=y_test, notes=(*parts.notes, *test.notes))
+
+
+def _check_samples(x: Array, y: Array | None, place: str) -> None:
+    if x.dtype.kind not in "biuf":
+        raise InputError("The samples are not numbers", code="BAD_ARRAY", place=place, received=str(x.dtype))
+    if x.ndim == 0 or len(x) == 0 or 0 in x.shape:
+        raise InputError("There are no samples", code="TOO_FEW_SAMPLES", place=place, received=f"shape {x.shape}")
+    if len(x) > MAX_SAMPLES:
+        raise InputError("There are too many samples", code="TOO_MANY", place=place, received=f"{len(x):,}", limit=f"{MAX_SAMPLES:,}")
+    if y is not None and len(np.atleast_1d(y)) != len(x):
+        received = f"{len(x):,} samples and {len(np.atleast_1d(y)):,} labels"
+        raise InputError("The numbers of samples and labels differ", code="BAD_ARRAY", place=place, received=received)
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        row = int(np.argwhere(~np.isfinite(x))[0][0])
+        raise InputError(
+            "The samples contain NaN or infinity",
+            code="NON_FINITE",
+            place=place,
+            received=f"first at sample {row} (from 0)",
+            fix="Remove or fill those values before training and here in the same way.",
+        )
+
+
+def _understand(parts: Parts, name: str) -> tuple[Labels, Array | None, Array | None]:
+    """Labels of both parts, understood together so that one class has one number in both."""
+    if parts.y is None or parts.y_test is None:
+        labels = understand_labels(parts.y, place=f"{name}, labels", floats_are_values=parts.floats_are_values)
+        return labels, labels.y, None
+    if parts.y.shape[1:] != parts.y_test.shape[1:]:
+        received = f"shapes {parts.y.shape} and {parts.y_test.shape}"
+        raise InputError("The labels of the train and test parts differ in shape", code="BAD_ARRAY", place=name, received=received)
+    both = np.concatenate([parts.y, parts.y_test])
+    labels = understand_labels(both, place=f"{name}, labels", floats_are_values=parts.floats_are_values)
+    if labels.y is None:
+        return labels, None, None
+    return labels, labels.y[: len(parts.y)], labels.y[len(parts.y) :]
+
+
+def _split(parts: Parts, labels: Labels, y: Array | None, y_test: Array | None, *, name: str, sha256: str, seed: int) -> Dataset:
+    x = parts.x.reshape(-1, 1) if parts.x.ndim == 1 else parts.x
+    x_test = parts.x_test.reshape(-1, 1) if parts.x_test is not None and parts.x_test.ndim == 1 else parts.x_test
+    if x_test is not None and x_test.shape[1:] != x.shape[1:]:
+        received = f"train {x.shape[1:]} and test {x_test.shape[1:]}"
+        raise InputError("The samples of train and test differ in shape", code="BAD_ARRAY", place=name, received=received)
+    classes = y if labels.kind == "class" else None
+    chosen = split_indices(len(x), classes, seed=seed, with_test=x_test is None, place=name)
+
+    def part(indices: Array) -> Split:
+        return Split(x=x[indices], y=None if y is None else y[indices])
+
+    test = part(chosen.test) if chosen.test is not None else Split(x=x if x_test is None else x_test, y=y_test)
+    notes = [*parts.notes, *labels.notes]
+    if classes is not None and not chosen.stratified:
+        notes.append("Some classes have too few samples to be in every split, so the splits are drawn at random.")
+    return Dataset(
+        name=name,
+        sha256=sha256,
+        kind=_kind(parts, x),
+        labels=labels.kind,
+        class_names=_class_names(parts, labels),
+        train=part(chosen.train),
+        calibration=part(chosen.calibration),
+        validation=part(chosen.validation),
+        test=test,
+        notes=tuple(notes),
+    )
+
+
+def _kind(parts: Parts, x: Array) -> str:
+    """Arrays that look like pictures are called so: (n, h, w) or (n, h, w, 1 | 3 | 4) with at least 8 pixels a side."""
+    if parts.kind != "arrays":
+        return parts.kind
+    picture = (x.ndim == 3 or (x.ndim == 4 and x.shape[-1] in (1, 3, 4))) and min(x.shape[1:3]) >= 8
+    if picture and (x.ndim == 4 or x.dtype == np.uint8):
+        return "images"
+    return "table" if x.ndim == 2 else "arrays"
+
+
+def _class_names(parts: Parts, labels: Labels) -> tuple[str, ...]:
+    if labels.kind == "class" and len(parts.class_names) >= len(labels.class_names):
+        return parts.class_names
+    return labels.class_names
