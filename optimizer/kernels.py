@@ -1,0 +1,42 @@
+"""Which weights of a Keras model are kernels, under names that survive TFMOT's wrappers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MINIMUM_RANK = 2
+
+
+def unwrapped(layer: Any) -> Any:
+    """The layer inside TFMOT's pruning, clustering and quantization wrappers; the layer itself where it has none."""
+    while type(layer).__name__ in ("PruneLowMagnitude", "ClusterWeights", "ClusterWeightsMHA", "ClusterWeightsRNN", "QuantizeWrapper", "QuantizeWrapperV2"):
+        layer = layer.layer
+    return layer
+
+
+def kernel_variables(model: Any) -> dict[str, Any]:
+    """Every weight of rank 2 or more that training changes, as {"layer/weight": tf.Variable}.
+
+    Keys are the layer's name and the weight's path inside it ("conv2d/kernel", "lstm/lstm_cell/recurrent_kernel"): the same before, during and
+    after a TFMOT wrapper is around the layer.
+    """
+    found: dict[str, Any] = {}
+    for outer in model.layers:
+        layer = unwrapped(outer)
+        for variable in outer.trainable_weights if outer is not layer else layer.weights:
+            if len(variable.shape) >= MINIMUM_RANK and variable.dtype.is_floating and not _is_bookkeeping(variable.name):
+                found[kernel_key(layer.name, variable.name)] = variable
+    return found
+
+
+def kernel_key(layer_name: str, variable_name: str) -> str:
+    """ "conv2d/kernel" from a layer's name and a variable's, which may repeat the layer's or a wrapper's name in front."""
+    parts = variable_name.removesuffix(":0").split("/")
+    if layer_name in parts:
+        parts = parts[len(parts) - parts[::-1].index(layer_name) :]
+    return f"{layer_name}/{'/'.join(parts)}"
+
+
+def _is_bookkeeping(variable_name: str) -> bool:
+    last = variable_name.removesuffix(":0").rsplit("/", 1)[-1]
+    return last.startswith(("mask", "cluster_centroids", "moving_", "pulling_indices"))

@@ -1,0 +1,197 @@
+"""Read a .tflite as data: its constant tensors, its operators, where a Keras kernel ended up in it. Nothing is executed."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+SIMILAR_ENOUGH = 0.5
+MAX_PERMUTED_RANK = 5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredTensor:
+    """One constant tensor as the file stores it.
+
+    `raw` holds the stored numbers (int4 unpacked into int8), `values` what the operators compute with (float32). `dtype` is the
+    file's name of the type: "FLOAT32", "FLOAT16", "INT8", "INT4", ... `stored_bytes` is the size of its buffer.
+    """
+
+    name: str
+    dtype: str
+    raw: Array
+    values: npt.NDArray[np.float32]
+    stored_bytes: int
+
+    @property
+    def zero_fraction(self) -> float:
+        """Fraction of elements that are exactly zero, in [0, 1]."""
+        return 1.0 - np.count_nonzero(self.values) / max(self.values.size, 1)
+
+    @property
+    def distinct_values(self) -> int:
+        """Number of different values."""
+        return len(np.unique(self.values))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredOperator:
+    """One operator with the shapes of its tensors; a missing optional input has shape None."""
+
+    name: str
+    subgraph: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Any
+
+
+class LiteRTFile:
+    """A parsed .tflite.
+
+    Args:
+        content: The bytes of the file, already known to be a valid .tflite (we made it, or preflight passed it).
+    """
+
+    def __init__(self, content: bytes) -> None:
+        from ai_edge_litert import schema_py_generated as schema
+
+        self.content = content
+        self.model = schema.ModelT.InitFromPackedBuf(content, 0)
+        self._type_names = {value: name for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
+        self._operator_names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+
+    @functools.cached_property
+    def constants(self) -> tuple[StoredTensor, ...]:
+        """Every tensor that holds numbers, over all subgraphs, in file order."""
+        return tuple(self._constants())
+
+    def _constants(self) -> Iterator[StoredTensor]:
+        for subgraph in self.model.subgraphs:
+            for tensor in subgraph.tensors:
+                data = self.model.buffers[tensor.buffer].data
+                dtype = self._type_names[tensor.type]
+                if data is None or len(data) == 0 or dtype not in _NUMPY_TYPES:
+                    continue
+                raw = _unpack(np.asarray(data, dtype=np.uint8), dtype, [int(n) for n in (tensor.shape if tensor.shape is not None else [])])
+                name = tensor.name.decode("utf-8", "replace") if isinstance(tensor.name, bytes) else str(tensor.name)
+                yield StoredTensor(name=name, dtype=dtype, raw=raw, values=_dequantize(raw, tensor.quantization), stored_bytes=len(data))
+
+    @functools.cached_property
+    def operators(self) -> tuple[StoredOperator, ...]:
+        """Every operator of every subgraph, in execution order within its subgraph."""
+        found = []
+        for index, subgraph in enumerate(self.model.subgraphs):
+            for operator in subgraph.operators or []:
+                code = self.model.operatorCodes[operator.opcodeIndex]
+                builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+                found.append(
+                    StoredOperator(
+                        name=self._operator_names.get(builtin, f"BUILTIN_{builtin}"),
+                        subgraph=index,
+                        inputs=tuple(int(i) for i in operator.inputs),
+                        outputs=tuple(int(i) for i in operator.outputs),
+                        options=operator.builtinOptions,
+                    )
+                )
+        return tuple(found)
+
+    def type_name(self, number: int) -> str:
+        """The schema's name of a tensor type, e.g. "INT8"."""
+        return self._type_names.get(number, f"TYPE_{number}")
+
+    def shape(self, subgraph: int, tensor: int) -> tuple[int, ...]:
+        """Shape of a tensor; () for a scalar and for a missing optional input."""
+        if tensor < 0:
+            return ()
+        shape = self.model.subgraphs[subgraph].tensors[tensor].shape
+        return tuple(int(n) for n in shape) if shape is not None else ()
+
+    def locate(self, kernel: Array) -> StoredTensor | None:
+        """Find where a Keras kernel of any layout ended up, or None where nothing resembles it.
+
+        Folding a BatchNormalization multiplies whole output channels, quantization rounds, and converters transpose: so the
+        tensors of the same size are compared channel by channel after normalization, in every layout that fits.
+        """
+        best, best_score = None, SIMILAR_ENOUGH
+        for tensor in self.constants:
+            if tensor.values.size == kernel.size:
+                score = max((_similarity(layout, tensor.values) for layout in _layouts(kernel, tensor.values.shape)), default=0.0)
+                if score > best_score:
+                    best, best_score = tensor, score
+        return best
+
+
+_NUMPY_TYPES = {
+    "FLOAT32": np.float32,
+    "FLOAT16": np.float16,
+    "FLOAT64": np.float64,
+    "INT8": np.int8,
+    "UINT8": np.uint8,
+    "INT16": np.int16,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "INT4": np.int8,
+    "INT2": np.int8,
+}
+
+
+def _unpack(data: npt.NDArray[np.uint8], dtype: str, shape: list[int]) -> Array:
+    if dtype in ("INT4", "INT2"):
+        bits = 4 if dtype == "INT4" else 2
+        parts = np.stack([(data >> shift) & ((1 << bits) - 1) for shift in range(0, 8, bits)], axis=1).reshape(-1)
+        signed = parts.astype(np.int8)
+        signed[signed >= 1 << (bits - 1)] -= 1 << bits
+        return signed[: int(np.prod(shape, dtype=np.int64))].reshape(shape)
+    return np.frombuffer(data.tobytes(), dtype=_NUMPY_TYPES[dtype]).reshape(shape)
+
+
+def _dequantize(raw: Array, quantization: Any) -> npt.NDArray[np.float32]:
+    if quantization is None or quantization.scale is None or len(quantization.scale) == 0:
+        return raw.astype(np.float32)
+    scale = np.asarray(quantization.scale, dtype=np.float32)
+    zero_point = np.asarray(quantization.zeroPoint if quantization.zeroPoint is not None else [0], dtype=np.float32)
+    if len(scale) > 1:
+        along = [1] * raw.ndim
+        along[quantization.quantizedDimension] = len(scale)
+        scale, zero_point = scale.reshape(along), (zero_point.reshape(along) if len(zero_point) > 1 else zero_point)
+    values: npt.NDArray[np.float32] = (raw.astype(np.float32) - zero_point) * scale
+    return values
+
+
+def _layouts(kernel: Array, shape: tuple[int, ...]) -> Iterator[Array]:
+    """Every transposition of `kernel` that has `shape` once axes of one element are left out."""
+    wanted = tuple(n for n in shape if n != 1)
+    squeezed = kernel.squeeze()
+    if squeezed.ndim > MAX_PERMUTED_RANK:
+        return
+    for order in itertools.permutations(range(squeezed.ndim)):
+        if tuple(squeezed.shape[axis] for axis in order) == wanted:
+            yield squeezed.transpose(order).reshape(shape)
+    if len(wanted) != squeezed.ndim:
+        # A depthwise kernel (h, w, channels, multiplier) is stored as (1, h, w, channels * multiplier).
+        yield kernel.reshape(shape)
+
+
+def _similarity(a: Array, b: Array) -> float:
+    """Mean cosine between the channels of two arrays of one shape, the better of channels first and channels last."""
+    return max(_channel_cosine(a, b), _channel_cosine(np.moveaxis(a, -1, 0), np.moveaxis(b, -1, 0))) if a.ndim else 0.0
+
+
+def _channel_cosine(a: Array, b: Array) -> float:
+    flat_a, flat_b = a.reshape(len(a), -1).astype(np.float64), b.reshape(len(b), -1).astype(np.float64)
+    norms = np.linalg.norm(flat_a, axis=1) * np.linalg.norm(flat_b, axis=1)
+    alive = norms > 0
+    if not alive.any():
+        return 1.0 if not flat_a.any() and not flat_b.any() else 0.0
+    cosines = np.abs((flat_a[alive] * flat_b[alive]).sum(axis=1)) / norms[alive]
+    # Channels of a single element always have cosine 1; they say nothing, so the whole tensor is compared instead.
+    if flat_a.shape[1] == 1:
+        return float(abs((flat_a * flat_b).sum()) / max(np.linalg.norm(flat_a) * np.linalg.norm(flat_b), 1e-30))
+    return float(cosines.mean())

@@ -1,0 +1,124 @@
+"""Low-bit files by litert-quantizer, which works on a float32 .tflite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.errors import RunError
+
+FULLY_INTEGER_OPERATORS = frozenset({"Conv1D", "Conv2D", "Dense"})
+"""Layers whose kernels dynamic-range quantization stores in int8. Depthwise kernels are few and slow to unpack at every call."""
+
+
+def quantize_int8_weights(float_file: bytes, *, per_tensor: bool) -> bytes:
+    """Dynamic range: int8 weights, float32 activations that are quantized on the fly (litert-quantizer's dynamic_wi8_afp32)."""
+    from litert_quantizer import qtyping, recipe_manager
+
+    recipe = recipe_manager.RecipeManager()
+    operators = qtyping.TFLOperationName
+    for operator in (operators.CONV_2D, operators.FULLY_CONNECTED, operators.EMBEDDING_LOOKUP, operators.BATCH_MATMUL):
+        recipe.add_dynamic_config(regex=".*", operation_name=operator, num_bits=8, granularity=_granularity(per_tensor))
+    return _quantized(float_file, recipe, samples=None)
+
+
+def quantize_int4(
+    float_file: bytes,
+    *,
+    activations: str,
+    samples: npt.NDArray[Any] | None,
+    per_tensor: bool,
+    integer_input_output: bool,
+) -> bytes:
+    """Weights of convolutions, dense and embedding operators in int4, all other kernels in int8.
+
+    Args:
+        float_file: A float32 .tflite.
+        activations: "float32" (dynamic range), "int8" or "int16" (static, calibrated).
+        samples: Calibration inputs (n, ...) for static ranges.
+        per_tensor: One scale a kernel instead of one an output channel.
+        integer_input_output: Whether the file takes and gives integers; static ranges only.
+    """
+    from litert_quantizer import algorithm_manager, qtyping, recipe_manager
+
+    operators = qtyping.TFLOperationName
+    octav = algorithm_manager.AlgorithmName.OCTAV
+    recipe = recipe_manager.RecipeManager()
+    granularity = _granularity(per_tensor)
+    if activations == "float32":
+        for operator in (operators.CONV_2D, operators.FULLY_CONNECTED, operators.EMBEDDING_LOOKUP):
+            recipe.add_dynamic_config(
+                regex=".*", operation_name=operator, num_bits=4, granularity=granularity, algorithm_key=octav
+            )
+        return _mend_zero_scales(_quantized(float_file, recipe, samples=None))
+    bits = int(activations.removeprefix("int"))
+    everywhere = {"regex": ".*", "activation_num_bits": bits, "weight_granularity": granularity}
+    recipe.add_static_config(operation_name=operators.ALL_SUPPORTED, weight_num_bits=8, **everywhere)
+    for operator in (operators.CONV_2D, operators.FULLY_CONNECTED):
+        recipe.add_static_config(operation_name=operator, weight_num_bits=4, algorithm_key=octav, **everywhere)
+    if not integer_input_output:
+        for operator in (operators.INPUT, operators.OUTPUT):
+            recipe.add_quantization_config(
+                regex=".*", operation_name=operator, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
+            )
+    return _mend_zero_scales(_quantized(float_file, recipe, samples=samples))
+
+
+def _granularity(per_tensor: bool) -> Any:
+    from litert_quantizer import qtyping
+
+    return qtyping.QuantGranularity.TENSORWISE if per_tensor else qtyping.QuantGranularity.CHANNELWISE
+
+
+def _quantized(float_file: bytes, recipe: Any, *, samples: npt.NDArray[Any] | None) -> bytes:
+    from litert_quantizer import quantizer
+
+    engine = quantizer.Quantizer(bytearray(float_file), recipe.get_quantization_recipe())
+    try:
+        calibration = None
+        if samples is not None:
+            calibration = engine.calibrate(_calibration_data(float_file, samples))
+        content = engine.quantize(calibration).quantized_model
+    except (ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise _failure(str(error)) from error
+    if content is None:
+        raise _failure("no file came out")
+    return bytes(content)
+
+
+def _failure(reason: str) -> RunError:
+    return RunError(
+        "litert-quantizer refused the model",
+        code="QUANTIZATION_FAILED",
+        received=reason,
+        fix="Choose int8 weights with int8 activations, which go through TensorFlow's converter.",
+    )
+
+
+def _calibration_data(float_file: bytes, samples: npt.NDArray[Any]) -> dict[str, list[dict[str, Any]]]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    signatures = Interpreter(model_content=float_file).get_signature_list()
+    name, signature = next(iter(signatures.items()))
+    return {name: [{signature["inputs"][0]: np.ascontiguousarray(sample[None])} for sample in samples]}
+
+
+def _mend_zero_scales(content: bytes) -> bytes:
+    """Give channels whose weights are all zero the scale 1.
+
+    Pruning makes such channels; their range is empty, so their scale comes out as 0, and XNNPACK refuses a file with a zero scale for int4.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    mended = False
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            scale = None if tensor.quantization is None else tensor.quantization.scale
+            if scale is not None and len(scale) and not np.all(np.asarray(scale)):
+                tensor.quantization.scale = np.where(np.asarray(scale) == 0, 1.0, scale).astype(np.float32)
+                mended = True
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model)) if mended else content

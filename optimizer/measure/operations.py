@@ -1,0 +1,96 @@
+"""Parameters and multiply-accumulates of a .tflite, counted from its operators."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from optimizer.litert_file import LiteRTFile, StoredOperator
+
+
+def parameters(file: LiteRTFile) -> int:
+    """Number of weights that operators multiply or add: constants of floating or quantized type, one-element ones left out."""
+    weights = ("FLOAT32", "FLOAT16", "INT8", "UINT8", "INT4", "INT2")
+    biases = sum(t.raw.size for t in file.constants if t.dtype in ("INT32", "INT64") and t.raw.ndim == 1 and _is_bias(file, t.name))
+    return biases + sum(t.raw.size for t in file.constants if t.dtype in weights and t.raw.size > 1)
+
+
+def _is_bias(file: LiteRTFile, name: str) -> bool:
+    return any(
+        len(operator.inputs) > 2
+        and operator.inputs[2] >= 0
+        and operator.name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D")
+        and _tensor_name(file, operator.subgraph, operator.inputs[2]) == name
+        for operator in file.operators
+    )
+
+
+def _tensor_name(file: LiteRTFile, subgraph: int, tensor: int) -> str:
+    name = file.model.subgraphs[subgraph].tensors[tensor].name
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+
+
+def macs(file: LiteRTFile) -> int | None:
+    """Multiply-accumulates for one sample; None where the graph loops (the number of turns is not in the file)."""
+    total = 0
+    for operator in file.operators:
+        if operator.name == "WHILE":
+            return None
+        count = _COUNTS.get(operator.name)
+        if count is not None:
+            total += count(file, operator)
+    return total
+
+
+def _shapes(file: LiteRTFile, operator: StoredOperator) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
+    inputs = [file.shape(operator.subgraph, tensor) for tensor in operator.inputs]
+    return inputs, file.shape(operator.subgraph, operator.outputs[0])
+
+
+def _convolution(file: LiteRTFile, operator: StoredOperator) -> int:
+    inputs, output = _shapes(file, operator)
+    return math.prod(output) * math.prod(inputs[1][1:])
+
+
+def _depthwise(file: LiteRTFile, operator: StoredOperator) -> int:
+    inputs, output = _shapes(file, operator)
+    return math.prod(output) * math.prod(inputs[1][1:3])
+
+
+def _fully_connected(file: LiteRTFile, operator: StoredOperator) -> int:
+    inputs, output = _shapes(file, operator)
+    return math.prod(output) * inputs[1][-1]
+
+
+def _transposed(file: LiteRTFile, operator: StoredOperator) -> int:
+    # Inputs are (output shape, weights (out, h, w, in), activations): every activation meets every weight of its channel once.
+    inputs, _ = _shapes(file, operator)
+    return math.prod(inputs[2]) * math.prod(inputs[1][:3])
+
+
+def _convolution_3d(file: LiteRTFile, operator: StoredOperator) -> int:
+    inputs, output = _shapes(file, operator)
+    return math.prod(output) * math.prod(inputs[1][:4])
+
+
+def _batch_matmul(file: LiteRTFile, operator: StoredOperator) -> int:
+    inputs, output = _shapes(file, operator)
+    adjoint = bool(getattr(operator.options, "adjX", False))
+    return math.prod(output) * inputs[0][-2 if adjoint else -1]
+
+
+def _sequence_lstm(file: LiteRTFile, operator: StoredOperator) -> int:
+    inputs, _ = _shapes(file, operator)
+    steps = inputs[0][0 if getattr(operator.options, "timeMajor", False) else 1]
+    return steps * sum(math.prod(shape) for shape in inputs[1:9])
+
+
+_COUNTS: dict[str, Callable[[LiteRTFile, StoredOperator], int]] = {
+    "CONV_2D": _convolution,
+    "DEPTHWISE_CONV_2D": _depthwise,
+    "FULLY_CONNECTED": _fully_connected,
+    "TRANSPOSE_CONV": _transposed,
+    "CONV_3D": _convolution_3d,
+    "BATCH_MATMUL": _batch_matmul,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _sequence_lstm,
+}

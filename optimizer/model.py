@@ -1,0 +1,60 @@
+"""The model as it goes from step to step: a Keras model, later also the bytes of a .tflite, and what earlier steps promised."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from optimizer.errors import RunError
+from optimizer.promises import Promise
+from optimizer.technique import Stage
+
+FLOAT_DTYPE = "float32"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Model:
+    """A model between two steps of a recipe. Techniques return a new one; they never change the one they got.
+
+    Args:
+        keras: The latest tf_keras.Model; it stays when a conversion adds `litert`.
+        litert: The bytes of the .tflite, None before a conversion.
+        promises: What earlier techniques hold to be true of it.
+        quantization_aware: Whether `keras` carries fake-quantization nodes, so that only a conversion to int8 can follow.
+    """
+
+    keras: Any
+    litert: bytes | None = None
+    promises: tuple[Promise, ...] = ()
+    quantization_aware: bool = False
+
+    @property
+    def stage(self) -> Stage:
+        """LITERT once a conversion has made the .tflite."""
+        return Stage.KERAS if self.litert is None else Stage.LITERT
+
+    def changed(self, *, promises: tuple[Promise, ...] = (), **changes: Any) -> Model:
+        """A copy with other parts, and with `promises` added to those it has; a new promise replaces one about the same thing."""
+        renewed = {promise.subject for promise in promises}
+        kept = tuple(promise for promise in self.promises if promise.subject not in renewed)
+        return dataclasses.replace(self, promises=kept + promises, **changes)
+
+
+def copy_of(keras_model: Any) -> Any:
+    """A tf_keras.Model with its own variables and the same weights.
+
+    Raises:
+        RunError: NOT_COPYABLE for a model that cannot be rebuilt from its config.
+    """
+    try:
+        copy = type(keras_model).from_config(keras_model.get_config())
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise RunError(
+            "The model cannot be rebuilt from its config, so it cannot be trained further",
+            code="NOT_COPYABLE",
+            received=str(error),
+            fix="Use post-training quantization alone, or save the model as a functional or sequential one.",
+        ) from error
+    copy.set_weights(keras_model.get_weights())
+    return copy

@@ -1,0 +1,304 @@
+"""Run a recipe: steps in order, then convert, check every promise, measure on the exported file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from optimizer.baseline import Baseline, baseline_from_folder, choose_scaling, measure_baseline
+from optimizer.context import Event, RunContext
+from optimizer.conversion import convert
+from optimizer.environment import environment
+from optimizer.errors import PromiseBroken
+from optimizer.job import Job
+from optimizer.litert_file import LiteRTFile
+from optimizer.measure.latency import compare_latency, measure_latency
+from optimizer.measure.metrics import Measured, measure
+from optimizer.measure.quality import compare_quality
+from optimizer.model import Model
+from optimizer.promises import PromiseResult, promise_from_json, promise_to_json
+from optimizer.recipe import Recipe
+from optimizer.sources.fit import prepare
+from optimizer.sources.keras_model import load_keras_model
+from optimizer.sources.preflight import read_model_summary
+from optimizer.sources.readers import read_dataset
+from optimizer.sources.summary import ModelSummary
+from optimizer.technique import Stage, Technique
+
+Report = Callable[[Event], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRecord:
+    """One step as report.json tells it."""
+
+    technique: str
+    seconds: float
+    metrics: dict[str, Any]
+    promises: list[PromiseResult]
+    notes: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of `stages`."""
+        return {
+            "technique": self.technique,
+            "seconds": self.seconds,
+            "metrics": self.metrics,
+            "promises": [result.to_json() for result in self.promises],
+            "notes": self.notes,
+        }
+
+
+@dataclass(kw_only=True)
+class _Narrator:
+    """Listens to a step's events, keeps its notes and last metrics for the report, and passes everything on."""
+
+    forward: Report
+    notes: list[str] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "note":
+            self.notes.append(str(event.data["text"]))
+        elif event.kind == "metrics":
+            self.metrics = {k: v for k, v in event.data.items() if k not in ("epoch", "epochs")}
+        self.forward(event)
+
+
+def perform(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str, Any]:
+    """Do a whole job and write its files into `job.out`.
+
+    Returns:
+        The content of report.json.
+
+    Raises:
+        InputError: the model, the data or the recipe is at fault.
+        RunError: the work failed; PromiseBroken where a step undid what an earlier one promised.
+        Cancelled: someone asked the run to stop.
+    """
+    stages = _Stages(job.recipe, report)
+    stages.enter("Read model and data")
+    summary, context = _prepare(job, report, cancelled)
+    stages.enter("Baseline")
+    baseline, context = _baseline(job, context)
+    context.check_cancelled()
+    start = context.original if job.start is None else _start_model(job.start)
+    model, records = _run_steps(job.recipe, start, context, stages)
+    stages.enter("Measure")
+    measured = _measure_result(model, summary, context, baseline, is_baseline=not job.recipe.steps and job.start is None)
+    content = _report(job, summary, context, baseline, records, measured)
+    _write_outputs(job, content, model, measured)
+    return content
+
+
+class _Stages:
+    """Numbers the parts of a run for progress bars."""
+
+    def __init__(self, recipe: Recipe, report: Report) -> None:
+        self._count = len(recipe.steps) + 4
+        self._index = 0
+        self._report = report
+
+    def enter(self, name: str) -> None:
+        self._report(Event(kind="stage", data={"index": self._index, "count": self._count, "name": name}))
+        self._index += 1
+
+
+def _prepare(job: Job, report: Report, cancelled: Callable[[], bool]) -> tuple[ModelSummary, RunContext]:
+    import tensorflow as tf
+
+    summary = read_model_summary(job.model, name=job.model_name)
+    dataset = read_dataset(job.data, seed=job.recipe.seed)
+    data = prepare(dataset, summary)
+    tf.keras.utils.set_random_seed(job.recipe.seed)
+    original = Model(keras=load_keras_model(job.model, summary))
+    second = None
+    if job.second_model is not None:
+        second = Model(keras=load_keras_model(job.second_model, read_model_summary(job.second_model, name=job.second_model.name)))
+    job.work.mkdir(parents=True, exist_ok=True)
+    context = RunContext(
+        seed=job.recipe.seed,
+        data=data,
+        original=original,
+        second_model=second,
+        work_folder=job.work,
+        report=report,
+        cancelled=cancelled,
+        threads=job.threads,
+    )
+    return summary, context
+
+
+def _baseline(job: Job, context: RunContext) -> tuple[Baseline, RunContext]:
+    """The baseline with the data scaled as the model expects; measured here where none was handed in."""
+    if job.baseline is not None:
+        baseline = baseline_from_folder(job.baseline)
+        scaled = dataclasses.replace(context.data, scaling=baseline.scaling)
+        return baseline, dataclasses.replace(context, data=scaled)
+    content = convert(context.original.keras)
+    data, scores = choose_scaling(context.data, content, job.data.scaling)
+    context = dataclasses.replace(context, data=data)
+    if data.scaling.name != "as stored":
+        context.note(f"Inputs are scaled by {data.scaling.name}: the model scores {scores} that way.")
+    return measure_baseline(content, context), context
+
+
+def _start_model(folder: Path) -> Model:
+    """The Keras model that an earlier run ended with, and its promises. We wrote both files ourselves."""
+    import tensorflow as tf
+
+    keras = tf.keras.models.load_model(folder / "model.keras", compile=False)
+    record = json.loads((folder / "promises.json").read_text())
+    return Model(keras=keras, promises=tuple(promise_from_json(promise) for promise in record))
+
+
+def _run_steps(recipe: Recipe, model: Model, context: RunContext, stages: _Stages) -> tuple[Model, list[StageRecord]]:
+    records = []
+    for step in recipe.steps:
+        stages.enter(step.in_words())
+        narrator = _Narrator(forward=context.report)
+        model, record = _run_step(step, model, dataclasses.replace(context, report=narrator), narrator)
+        records.append(record)
+    if model.stage is Stage.KERAS:
+        stages.enter("Convert")
+        narrator = _Narrator(forward=context.report)
+        started = time.monotonic()
+        model = model.changed(litert=_final_conversion(model))
+        results = _checked(model, "conversion")
+        records.append(_record("conversion", started, narrator, results))
+    else:
+        stages.enter("Converted")
+    return model, records
+
+
+def _run_step(step: Technique, model: Model, context: RunContext, narrator: _Narrator) -> tuple[Model, StageRecord]:
+    import tensorflow as tf
+
+    context.check_cancelled()
+    # Every step starts from the same point of the random sequence, so that it gives the same result alone and after a cached prefix.
+    tf.keras.utils.set_random_seed(context.seed)
+    started = time.monotonic()
+    model = step.apply(model, context)
+    return model, _record(step.name, started, narrator, _checked(model, step.name))
+
+
+def _record(name: str, started: float, narrator: _Narrator, results: list[PromiseResult]) -> StageRecord:
+    return StageRecord(
+        technique=name, seconds=time.monotonic() - started, metrics=narrator.metrics, promises=results, notes=narrator.notes
+    )
+
+
+def _final_conversion(model: Model) -> bytes:
+    """Float32, or int8 where the model was trained for it."""
+    if not model.quantization_aware:
+        return convert(model.keras)
+
+    def configure(converter: Any) -> None:
+        import tensorflow as tf
+
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+
+    return convert(model.keras, configure)
+
+
+def _checked(model: Model, stage: str) -> list[PromiseResult]:
+    """Check every promise on what the stage left. Raises PromiseBroken for the first that does not hold."""
+    if model.litert is None:
+        results = [promise.check_keras(model.keras) for promise in model.promises]
+    else:
+        file = LiteRTFile(model.litert)
+        results = [promise.check_litert(file, model.keras) for promise in model.promises]
+    for result in results:
+        if result.holds is False:
+            raise PromiseBroken(
+                f"{stage} broke what {result.technique} had promised",
+                code="PROMISE_BROKEN",
+                place=stage,
+                expected=result.statement,
+                received=result.detail,
+                fix=f"Change the order of the steps, or leave out {stage}, or loosen {result.technique}"
+                + ("; set granularity to auto or per_tensor." if stage == "post_training_quantization" else "."),
+            )
+    return results
+
+
+def _measure_result(
+    model: Model, summary: ModelSummary, context: RunContext, baseline: Baseline, *, is_baseline: bool
+) -> tuple[Measured, dict[str, Any]]:
+    """Measure the result beside the baseline; a baseline run hands over what it measured already."""
+    del summary
+    if is_baseline:
+        return baseline.measured, {}
+    if model.litert is None:
+        raise AssertionError("unreachable: _run_steps always converts")
+    latencies = measure_latency(
+        [baseline.content, model.litert], threads=context.threads, seed=context.seed, check_cancelled=context.check_cancelled
+    )
+    measured = measure(model.litert, context, latencies[1], baseline_outputs=baseline.measured.quality.outputs)
+    old, new = baseline.measured, measured
+    comparison = {
+        "size_ratio": len(baseline.content) / len(model.litert),
+        "gzip_ratio": old.metrics["gzip_bytes"] / new.metrics["gzip_bytes"],
+        "latency": {**compare_latency(latencies[1], latencies[0]), "baseline_ms": latencies[0].to_json()},
+        "quality": compare_quality(new.quality.metric, new.quality.scores, old.quality.scores, context.data.dataset.test),
+    }
+    return measured, comparison
+
+
+def _report(
+    job: Job,
+    summary: ModelSummary,
+    context: RunContext,
+    baseline: Baseline,
+    records: list[StageRecord],
+    result: tuple[Measured, dict[str, Any]],
+) -> dict[str, Any]:
+    measured, comparison = result
+    return {
+        "recipe": job.recipe.to_json(),
+        "model": {
+            "name": summary.name,
+            "sha256": summary.sha256,
+            "format": summary.format,
+            "parameters": summary.parameters,
+            "macs": summary.macs,
+        },
+        "data": context.data.to_json(),
+        "baseline": baseline.measured.metrics,
+        "stages": [record.to_json() for record in records],
+        "result": measured.metrics,
+        "comparison": comparison,
+        "artifacts": [],
+        "environment": environment(threads=job.threads),
+    }
+
+
+def _write_outputs(job: Job, content: dict[str, Any], model: Model, result: tuple[Measured, dict[str, Any]]) -> None:
+    """Write model.tflite, recipe.json, scores.npz, the start of later runs, and last report.json with the hashes of the others."""
+    import hashlib
+
+    job.out.mkdir(parents=True, exist_ok=True)
+    if model.litert is not None:
+        (job.out / "model.tflite").write_bytes(model.litert)
+    (job.out / "recipe.json").write_text(json.dumps(job.recipe.to_json(), indent=2) + "\n")
+    quality = result[0].quality
+    keep_outputs = {"outputs": quality.outputs} if quality.metric in ("agreement", "deviation") else {}
+    np.savez(job.out / "scores.npz", scores=quality.scores, **keep_outputs)
+    if not model.quantization_aware:
+        # Saving a copy without the layers' call history keeps the file small and free of this run's paths.
+        model.keras.save(job.out / "model.keras", save_format="keras")
+        promises = [promise_to_json(p) for p in model.promises if p.kind != "stored type"]
+        (job.out / "promises.json").write_text(json.dumps(promises, indent=2) + "\n")
+    for name in ("model.tflite", "recipe.json", "scores.npz", "model.keras", "promises.json"):
+        path = job.out / name
+        if path.exists():
+            data = path.read_bytes()
+            content["artifacts"].append({"name": name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)})
+    (job.out / "report.json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,265 @@
+"""What a technique promises of the model it returns, and how that is checked on Keras weights and on the final .tflite.
+
+The pipeline checks every promise again after each later step. Later trainings also hold what can be held: a promise gives a
+projection that puts the weights back after every training step (projected gradient descent), so zeros stay zero and shared values stay
+shared whatever technique trains.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from optimizer.kernels import kernel_variables
+from optimizer.litert_file import LiteRTFile
+
+Projection = Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromiseResult:
+    """Whether a promise holds: `holds` is None where it could not be checked. `detail` says what was found."""
+
+    statement: str
+    technique: str
+    holds: bool | None
+    detail: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON for report.json."""
+        return {"statement": self.statement, "technique": self.technique, "holds": self.holds, "detail": self.detail}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promise:
+    """Base of every promise. `technique` names who made it; two promises of one `subject` replace each other."""
+
+    kind: ClassVar[str] = ""
+    technique: str
+
+    @property
+    def subject(self) -> str:
+        """What the promise is about."""
+        return self.kind
+
+    @property
+    def statement(self) -> str:
+        """The promise in one plain sentence."""
+        raise TypeError(f"{type(self).__name__} does not define statement")
+
+    def check_keras(self, keras_model: Any) -> PromiseResult:
+        """Check on the weights of a tf_keras.Model."""
+        del keras_model
+        return self.result(None, "checked on the .tflite only")
+
+    def check_litert(self, file: LiteRTFile, keras_model: Any) -> PromiseResult:
+        """Check on the .tflite that was made from `keras_model`."""
+        del file, keras_model
+        return self.result(None, "checked on the Keras model only")
+
+    def projection(self, keras_model: Any) -> Projection | None:
+        """A function that puts the weights back where the promise wants them, to be run after each training step."""
+        del keras_model
+        return None
+
+    def result(self, holds: bool | None, detail: str) -> PromiseResult:
+        """A PromiseResult of this promise."""
+        return PromiseResult(statement=self.statement, technique=self.technique, holds=holds, detail=detail)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelPromise(Promise):
+    """A promise about single kernels: a subclass says how one array of numbers is judged.
+
+    Args:
+        kernels: Keys of `kernel_variables`, each with the number that is promised for it.
+    """
+
+    kernels: Mapping[str, float]
+
+    def fault_of(self, values: Any, promised: float) -> str:
+        """What is wrong with one kernel's `values`; empty where the promise holds."""
+        raise TypeError(f"{type(self).__name__} does not define fault_of()")
+
+    def check_keras(self, keras_model: Any) -> PromiseResult:
+        """Check each promised kernel of the model."""
+        variables = kernel_variables(keras_model)
+        missing = [key for key in self.kernels if key not in variables]
+        if missing:
+            return self.result(False, f"{missing[0]} is no longer part of the model")
+        faults = {key: self.fault_of(variables[key].numpy(), promised) for key, promised in self.kernels.items()}
+        return self._verdict(faults, unlocated=[])
+
+    def check_litert(self, file: LiteRTFile, keras_model: Any) -> PromiseResult:
+        """Find each promised kernel in the file and check what is stored there."""
+        variables = kernel_variables(keras_model)
+        faults, unlocated = {}, []
+        for key, promised in self.kernels.items():
+            stored = file.locate(variables[key].numpy()) if key in variables else None
+            if stored is None:
+                unlocated.append(key)
+            else:
+                faults[key] = self.fault_of(stored.values, promised)
+        return self._verdict(faults, unlocated)
+
+    def _verdict(self, faults: Mapping[str, str], unlocated: list[str]) -> PromiseResult:
+        broken = [f"{key} {fault}" for key, fault in faults.items() if fault]
+        if broken:
+            return self.result(False, "; ".join(broken[:3]) + (f"; and {len(broken) - 3} more" if len(broken) > 3 else ""))
+        if unlocated:
+            return self.result(None, f"holds for {len(faults)} kernels; could not be located in the .tflite: {', '.join(unlocated[:3])}")
+        return self.result(True, f"checked on {len(faults)} kernels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sparsity(KernelPromise):
+    """At least a given fraction of each kernel is zero."""
+
+    kind: ClassVar[str] = "sparsity"
+
+    @property
+    def statement(self) -> str:
+        """The promise in words."""
+        lowest = min(self.kernels.values(), default=0.0)
+        return f"{len(self.kernels)} kernels are at least {lowest:.1%} zero"
+
+    def fault_of(self, values: Any, promised: float) -> str:
+        """Too few zeros."""
+        zeros = 1.0 - np.count_nonzero(values) / max(values.size, 1)
+        # Half an element of slack: the promised fraction was counted in whole elements.
+        return "" if zeros >= promised - 0.5 / max(values.size, 1) else f"is {zeros:.1%} zero, not {promised:.1%}"
+
+    def projection(self, keras_model: Any) -> Projection | None:
+        """Keep at zero what is zero now."""
+        variables = kernel_variables(keras_model)
+        masked = []
+        for key in self.kernels:
+            if key in variables:
+                variable = variables[key]
+                masked.append((variable, _constant(variable.numpy() != 0, variable.dtype)))
+
+        def project() -> None:
+            for variable, mask in masked:
+                variable.assign(variable * mask)
+
+        return project if masked else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedValues(KernelPromise):
+    """At most a given number of different values in each kernel."""
+
+    kind: ClassVar[str] = "shared values"
+
+    @property
+    def statement(self) -> str:
+        """The promise in words."""
+        return f"{len(self.kernels)} kernels hold at most {max(self.kernels.values(), default=0):.0f} different values each"
+
+    def fault_of(self, values: Any, promised: float) -> str:
+        """Too many values."""
+        distinct = len(np.unique(values))
+        return "" if distinct <= promised else f"holds {distinct} values, not {promised:.0f}"
+
+    def projection(self, keras_model: Any) -> Projection | None:
+        """Move each cluster as one: every weight becomes the mean of its cluster; the cluster at zero stays there."""
+        import tensorflow as tf
+
+        variables = kernel_variables(keras_model)
+        shared = []
+        for key in self.kernels:
+            if key in variables:
+                variable = variables[key]
+                values, cluster = np.unique(variable.numpy(), return_inverse=True)
+                counts = np.bincount(cluster.reshape(-1), minlength=len(values)).astype(np.float32)
+                keep = _constant((values != 0) / counts, variable.dtype)
+                shared.append((variable, tf.constant(cluster.reshape(-1), tf.int32), keep, len(values)))
+
+        def project() -> None:
+            for variable, cluster, weight, number in shared:
+                sums = tf.math.unsorted_segment_sum(tf.reshape(variable, [-1]), cluster, number)
+                variable.assign(tf.reshape(tf.gather(sums * weight, cluster), variable.shape))
+
+        return project if shared else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredType(Promise):
+    """The named kernels are stored in one of the given types in the .tflite."""
+
+    kind: ClassVar[str] = "stored type"
+    kernels: tuple[str, ...]
+    dtypes: tuple[str, ...]
+
+    @property
+    def statement(self) -> str:
+        """The promise in words."""
+        return f"{len(self.kernels)} kernels are stored as {' or '.join(self.dtypes)}"
+
+    def check_litert(self, file: LiteRTFile, keras_model: Any) -> PromiseResult:
+        """Find each kernel in the file and compare its type."""
+        variables = kernel_variables(keras_model)
+        wrong, unlocated = [], []
+        for key in self.kernels:
+            stored = file.locate(variables[key].numpy()) if key in variables else None
+            if stored is None:
+                unlocated.append(key)
+            elif stored.dtype not in self.dtypes:
+                wrong.append(f"{key} is stored as {stored.dtype}")
+        if wrong:
+            return self.result(False, "; ".join(wrong[:3]))
+        if unlocated:
+            return self.result(None, f"could not be located in the .tflite: {', '.join(unlocated[:3])}")
+        return self.result(True, f"checked on {len(self.kernels)} kernels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SameInterface(Promise):
+    """The model takes and gives what the original takes and gives (batch axis left out)."""
+
+    kind: ClassVar[str] = "interface"
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+
+    @property
+    def statement(self) -> str:
+        """The promise in words."""
+        return f"takes inputs of shape {self.input_shape} and gives outputs of shape {self.output_shape}"
+
+    def check_keras(self, keras_model: Any) -> PromiseResult:
+        """Compare the model's shapes."""
+        found = tuple(keras_model.input_shape[1:]), tuple(keras_model.output_shape[1:])
+        return self.result(found == (self.input_shape, self.output_shape), f"takes {found[0]}, gives {found[1]}")
+
+    def check_litert(self, file: LiteRTFile, keras_model: Any) -> PromiseResult:
+        """Compare the file's shapes by their number of elements: converters may drop axes of one element."""
+        del keras_model
+        main = file.model.subgraphs[0]
+        sizes = math.prod(file.shape(0, main.inputs[0])[1:]), math.prod(file.shape(0, main.outputs[0])[1:])
+        wanted = math.prod(self.input_shape), math.prod(self.output_shape)
+        return self.result(sizes == wanted, f"takes {sizes[0]} numbers, gives {sizes[1]}")
+
+
+def _constant(values: Any, dtype: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.constant(np.asarray(values), dtype=tf.as_dtype(dtype)) if np.asarray(values).dtype != np.bool_ else tf.cast(values, dtype)
+
+
+_KINDS: dict[str, type[Promise]] = {cls.kind: cls for cls in (Sparsity, SharedValues, StoredType, SameInterface)}
+
+
+def promise_to_json(promise: Promise) -> dict[str, Any]:
+    """Plain JSON, so that a later run can start from this result and still hold it to its promises."""
+    record = {key: dict(value) if isinstance(value, Mapping) else value for key, value in vars(promise).items()}
+    return {"kind": promise.kind, **record}
+
+
+def promise_from_json(record: Mapping[str, Any]) -> Promise:
+    """Rebuild a promise. Raises KeyError for a kind that this version does not know."""
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in record.items() if key != "kind"}
+    return _KINDS[record["kind"]](**values)

@@ -1,0 +1,159 @@
+"""Weight clustering: a few shared values a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from optimizer.context import RunContext
+from optimizer.kernels import kernel_variables
+from optimizer.model import Model
+from optimizer.promises import SharedValues, Sparsity
+from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
+from optimizer.surgery.batch_normalization import fold_batch_normalization
+from optimizer.surgery.wrapping import with_layers_wrapped, with_weights_of
+from optimizer.technique import SizeEstimate, Technique, layer_findings, param, technique
+from optimizer.training import Schedule, fit
+
+CLUSTERABLE = frozenset(
+    {
+        "Conv1D",
+        "Conv1DTranspose",
+        "Conv2D",
+        "Conv2DTranspose",
+        "Conv3D",
+        "Conv3DTranspose",
+        "Dense",
+        "Embedding",
+        "SeparableConv1D",
+        "SeparableConv2D",
+        "LocallyConnected1D",
+        "LocallyConnected2D",
+        "LSTM",
+        "GRU",
+        "SimpleRNN",
+    }
+)
+
+
+@technique("weight_clustering", family="sharing")
+class WeightClustering(Technique):
+    """Let the weights of each kernel share a few values, and train those values.
+
+    Use it when the file travels compressed or is stored with a codebook: 16 shared values need 4 bits a weight. BatchNormalization layers are
+    folded into the convolutions first, because folding later would multiply the values. Han, Mao & Dally 2016, arXiv 1510.00149; the
+    clustering is TFMOT's cluster_weights.
+    """
+
+    number_of_clusters: int = param(16, low=2, high=256, primary=True, help="Different values that a kernel may hold, zero among them.")
+    initialization: str = param(
+        "kmeans++",
+        choices=("kmeans++", "density", "linear"),
+        help="Where the values start: k-means++ follows the weights closely, density follows their distribution, linear spaces them evenly.",
+    )
+    epochs: int = param(2, low=1, high=200, primary=True, help="Passes over the training data; more of them recover more accuracy.")
+    learning_rate: float = param(5e-4, low=1e-6, high=0.1, help="Peak learning rate of Adam; it falls along a cosine.")
+    batch_size: int = param(64, low=1, high=4096, help="Training samples a step.")
+    skip_layers: tuple[str, ...] = param((), help="Names of layers that are left as they are.")
+
+    def in_words(self) -> str:
+        """The step in a few words."""
+        return f"{self.number_of_clusters} clusters"
+
+    def estimate(self, size: SizeEstimate) -> SizeEstimate:
+        """A few values lower the entropy, not the stored bits."""
+        return SizeEstimate(
+            parameters=size.parameters,
+            stored_bits=size.stored_bits,
+            nonzero=size.nonzero,
+            distinct_values=min(self.number_of_clusters, size.distinct_values or self.number_of_clusters),
+        )
+
+    def refusal_after(self, earlier: Sequence[Technique]) -> str:
+        """Clustering comes before the model is prepared for quantization."""
+        if any(step.name == "quantization_aware_training" for step in earlier):
+            return "the model is already prepared for quantization; cluster before quantization_aware_training"
+        if self.number_of_clusters < 3 and any(step.name == "magnitude_pruning" for step in earlier):
+            return "keeping pruned zeros takes one of the clusters; set number_of_clusters to 3 or more"
+        return ""
+
+    def check(self, model: ModelSummary) -> list[Finding]:
+        """Kernels of convolutions, dense, recurrent and embedding layers can be clustered."""
+        return list(layer_findings(model, self._finding))
+
+    def _finding(self, layer: LayerSummary) -> Finding:
+        if layer.name in self.skip_layers:
+            return Finding(layer=layer.name, verdict=Verdict.LEFT, reason="named in skip_layers")
+        if layer.class_name in CLUSTERABLE:
+            return Finding(layer=layer.name, verdict=Verdict.WORKS)
+        reason = (
+            "clustering a depthwise kernel costs accuracy that training does not bring back"
+            if "Depthwise" in layer.class_name
+            else "has no kernel that TFMOT clusters"
+        )
+        return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
+
+    def apply(self, model: Model, context: RunContext) -> Model:
+        """Fold, cluster, train the centroids; zeros that an earlier pruning made stay zero."""
+        folded, names = fold_batch_normalization(model.keras)
+        if names:
+            context.note(f"{len(names)} BatchNormalization layers were folded into the layers before them, so that the shared values survive.")
+        chosen = self._chosen(folded, context)
+        plan = Schedule(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
+        sparse = any(isinstance(promise, Sparsity) for promise in model.promises)
+        wrapped = with_layers_wrapped(folded, chosen, self._wrapper(preserve_sparsity=sparse))
+        fit(wrapped, context, plan)
+        result = with_weights_of(folded, _stripped(wrapped))
+        limits = {key: float(self.number_of_clusters) for key in kernel_variables(result) if key.split("/")[0] in chosen}
+        clustered = _clustered_kernels(result, limits)
+        return model.changed(keras=result, promises=(SharedValues(technique=self.name, kernels=clustered),))
+
+    def _chosen(self, keras_model: Any, context: RunContext) -> set[str]:
+        """Names of layers to cluster; one that already holds few enough values needs no wrapper."""
+        chosen, few = set(), []
+        variables = kernel_variables(keras_model)
+        for layer in keras_model.layers:
+            if type(layer).__name__ not in CLUSTERABLE or layer.name in self.skip_layers:
+                continue
+            kernels = [v for key, v in variables.items() if key.split("/")[0] == layer.name]
+            if all(len(np.unique(kernel.numpy())) > self.number_of_clusters for kernel in kernels):
+                chosen.add(layer.name)
+            else:
+                few.append(layer.name)
+        if few:
+            context.note(f"Left as they are, since a kernel holds no more than {self.number_of_clusters} values already: {', '.join(few)}.")
+        return chosen
+
+    def _wrapper(self, *, preserve_sparsity: bool) -> Any:
+        from tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster import cluster_weights
+        from tensorflow_model_optimization.clustering.keras import CentroidInitialization
+
+        start = {
+            "kmeans++": CentroidInitialization.KMEANS_PLUS_PLUS,
+            "density": CentroidInitialization.DENSITY_BASED,
+            "linear": CentroidInitialization.LINEAR,
+        }[self.initialization]
+
+        def wrap(layer: Any) -> Any:
+            return cluster_weights(
+                layer,
+                number_of_clusters=self.number_of_clusters,
+                cluster_centroids_init=start,
+                preserve_sparsity=preserve_sparsity,
+            )
+
+        return wrap
+
+
+def _stripped(wrapped: Any) -> Any:
+    from tensorflow_model_optimization.clustering.keras import strip_clustering
+
+    return strip_clustering(wrapped)
+
+
+def _clustered_kernels(keras_model: Any, limits: dict[str, float]) -> dict[str, float]:
+    """The kernels that clustering reached: TFMOT clusters only the pointwise kernel of a separable convolution."""
+    variables = kernel_variables(keras_model)
+    return {key: limit for key, limit in limits.items() if "depthwise_kernel" not in key and key in variables}

@@ -1,0 +1,209 @@
+"""The one fit loop that techniques share: seeded, cancellable, reporting, and holding earlier promises after each step."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optimizer.context import Event, RunContext
+from optimizer.errors import RunError
+from optimizer.model import Model
+from optimizer.promises import Projection
+from optimizer.sources.dataset import PreparedData, Task
+
+VALIDATION_SAMPLES = 2_000
+REPORT_EVERY_S = 0.5
+WARM_UP_FRACTION = 0.05
+
+Loss = Callable[[Any, Any, Any], Any]
+"""(inputs, targets, outputs) -> scalar tensor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long and how fast to train. The learning rate warms up over 5 % of the steps and falls to zero along a cosine."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+
+    def steps(self, samples: int) -> int:
+        """Number of optimizer steps over `samples` training samples."""
+        return self.epochs * math.ceil(samples / self.batch_size)
+
+    def learning_rate_at(self, step: int, steps: int) -> float:
+        """Learning rate of one step (Loshchilov & Hutter 2017, arXiv 1608.03983, without restarts)."""
+        warm_up = max(1, int(steps * WARM_UP_FRACTION))
+        if step < warm_up:
+            return self.learning_rate * (step + 1) / warm_up
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+
+
+def task_loss(data: PreparedData) -> Loss:
+    """The loss that the task calls for: cross-entropy, mean squared error, or reconstruction error."""
+    import tensorflow as tf
+
+    losses = tf.keras.losses
+    if data.task is Task.CLASSIFICATION and data.output_shape[-1] == 1:
+        binary = losses.BinaryCrossentropy(from_logits=data.from_logits)
+        return lambda inputs, targets, outputs: binary(tf.reshape(tf.cast(targets, tf.float32), tf.shape(outputs)), outputs)
+    if data.task is Task.CLASSIFICATION:
+        sparse = losses.SparseCategoricalCrossentropy(from_logits=data.from_logits)
+        return lambda inputs, targets, outputs: sparse(targets, outputs)
+    return lambda inputs, targets, outputs: tf.reduce_mean(tf.math.squared_difference(tf.reshape(targets, tf.shape(outputs)), outputs))
+
+
+def imitation_loss(teacher: Any, data: PreparedData) -> Loss:
+    """For data without labels: come close to what the original model says of the same inputs."""
+    import tensorflow as tf
+
+    def loss(inputs: Any, targets: Any, outputs: Any) -> Any:
+        del targets
+        wanted = tf.stop_gradient(teacher(inputs, training=False))
+        if data.output_shape[-1] > 1 and not data.from_logits:
+            return tf.reduce_mean(tf.keras.losses.kl_divergence(wanted, outputs))
+        return tf.reduce_mean(tf.math.squared_difference(wanted, outputs))
+
+    return loss
+
+
+def held_projections(model: Model, keras_model: Any) -> list[Projection]:
+    """Projections that keep every promise of `model` on `keras_model` while it trains."""
+    found = (promise.projection(keras_model) for promise in model.promises)
+    return [projection for projection in found if projection is not None]
+
+
+def fit(
+    keras_model: Any,
+    context: RunContext,
+    schedule: Schedule,
+    *,
+    loss: Loss | None = None,
+    projections: Sequence[Projection] = (),
+) -> Mapping[str, float]:
+    """Train `keras_model` in place on the training split.
+
+    Args:
+        keras_model: A built tf_keras.Model, wrapped or not; its own trainable flags are respected.
+        context: Gives data, seed, cancellation and reports: "progress" twice a second, "metrics" once an epoch.
+        schedule: Epochs, batch size, learning rate.
+        loss: Replaces the task's own loss.
+        projections: Run after every optimizer step, in order.
+
+    Returns:
+        The last epoch's means: loss, validation_loss and, for a classifier, validation_accuracy.
+
+    Raises:
+        Cancelled: someone asked the run to stop.
+        RunError: NOT_FINITE when the loss stops being a number.
+    """
+    import tensorflow as tf
+
+    data = context.data
+    samples = len(data.dataset.train)
+    if loss is None:
+        loss = imitation_loss(context.original.keras, data) if data.task is Task.UNLABELLED else task_loss(data)
+    optimizer = tf.keras.optimizers.Adam(schedule.learning_rate)
+    step_function = _training_step(keras_model, optimizer, loss, projections)
+    random = np.random.default_rng(context.seed)
+    total = schedule.steps(samples)
+    clock = _Clock(context, total)
+    means: dict[str, float] = {}
+    for epoch in range(schedule.epochs):
+        order = random.permutation(samples)
+        loss_sum = tf.zeros([])
+        for inputs, targets in data.batches(data.dataset.train, schedule.batch_size, order):
+            context.check_cancelled()
+            optimizer.learning_rate.assign(schedule.learning_rate_at(clock.steps, total))
+            loss_sum += step_function(tf.constant(inputs), tf.constant(targets)) * len(inputs)
+            clock.tick()
+        means = {"loss": float(loss_sum) / samples, **validate(keras_model, data, loss)}
+        if not math.isfinite(means["loss"]):
+            raise RunError(
+                "The training loss is no longer a finite number",
+                code="NOT_FINITE",
+                place=f"epoch {epoch + 1}",
+                received=f"loss {means['loss']}",
+                fix="Lower the learning rate, and check the value range of the inputs.",
+            )
+        context.report(Event(kind="metrics", data={"epoch": epoch + 1, "epochs": schedule.epochs, **means}))
+    return means
+
+
+def _training_step(keras_model: Any, optimizer: Any, loss: Loss, projections: Sequence[Projection]) -> Callable[[Any, Any], Any]:
+    import tensorflow as tf
+
+    optimizer.build(keras_model.trainable_variables)
+
+    @tf.function(reduce_retracing=True)
+    def step(inputs: Any, targets: Any) -> Any:
+        with tf.GradientTape() as tape:
+            outputs = keras_model(inputs, training=True)
+            value = loss(inputs, targets, outputs)
+            penalized = tf.add_n([value, *keras_model.losses]) if keras_model.losses else value
+        gradients = tape.gradient(penalized, keras_model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, keras_model.trainable_variables, strict=True))
+        for projection in projections:
+            projection()
+        return value
+
+    run: Callable[[Any, Any], Any] = step
+    return run
+
+
+def validate(keras_model: Any, data: PreparedData, loss: Loss) -> dict[str, float]:
+    """Loss and accuracy on (at most 2,000 samples of) the validation split; shown while training, never as a result."""
+    import tensorflow as tf
+
+    split = data.dataset.validation
+    number = min(len(split), VALIDATION_SAMPLES)
+    if number == 0:
+        return {}
+    forward = tf.function(lambda x: keras_model(x, training=False), reduce_retracing=True)
+    loss_sum, correct = 0.0, 0
+    for inputs, targets in data.batches(split, 256, np.arange(number)):
+        outputs = forward(tf.constant(inputs))
+        loss_sum += float(loss(inputs, targets, outputs)) * len(inputs)
+        if data.task is Task.CLASSIFICATION:
+            correct += int((predicted_classes(outputs.numpy(), from_logits=data.from_logits) == targets).sum())
+    means = {"validation_loss": loss_sum / number}
+    if data.task is Task.CLASSIFICATION:
+        means["validation_accuracy"] = correct / number
+    return means
+
+
+def predicted_classes(outputs: Any, *, from_logits: bool) -> Any:
+    """Class numbers (n,) from a classifier's outputs (n, classes), or (n, 1) for two classes."""
+    flat = np.asarray(outputs).reshape(len(outputs), -1)
+    if flat.shape[1] == 1:
+        return (flat[:, 0] > (0.0 if from_logits else 0.5)).astype(np.int64)
+    return flat.argmax(axis=1)
+
+
+class _Clock:
+    """Counts steps and reports the fraction done and the time left, at most twice a second."""
+
+    def __init__(self, context: RunContext, total: int) -> None:
+        self.steps = 0
+        self._context = context
+        self._total = max(total, 1)
+        self._last = time.monotonic()
+        self._after_first = self._last
+
+    def tick(self) -> None:
+        self.steps += 1
+        now = time.monotonic()
+        if self.steps == 1:
+            # The first step traces and compiles; it says nothing about the steps to come.
+            self._after_first = now
+        if now - self._last < REPORT_EVERY_S and self.steps < self._total:
+            return
+        self._last = now
+        pace = (now - self._after_first) / max(self.steps - 1, 1)
+        left = pace * (self._total - self.steps) if self.steps > 1 else None
+        self._context.report(Event(kind="progress", data={"fraction": self.steps / self._total, "seconds_left": left}))
