@@ -50,9 +50,12 @@ class Progress:
 class Project:
     """One model and one data set, and the runs made of them.
 
-    `model` is ModelSummary JSON, `data` is the JSON of `describe_data` (task, classes, shapes, range, splits, preview), `second_model` is
-    ModelSummary JSON of an optional teacher or student; each is None until brought. `data_source` is {"bundled": name} or
-    {"sha256": ..., "name": ..., "label": ...}. `budget` holds device, max_bytes, max_ms, max_accuracy_drop where set.
+    `model` is ModelSummary JSON, `data` is the JSON of `inspect_data` (task, classes, shapes, range, splits, preview),
+    `second_model` is ModelSummary JSON of an optional teacher or student; each is None until brought. `data_source` is
+    {"bundled": name} or {"sha256", "name", "label", "test": {"sha256", "name"}}. `budget` holds device, max_bytes, max_ms,
+    max_accuracy_drop where set.
+
+    Large JSON is shared between reads in one process: do not change it.
     """
 
     id: str
@@ -113,3 +116,14 @@ class StoredFile:
     sha256: str
     size_bytes: int
     name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerStatus:
+    """What is known about the runner. `heartbeat_age_s` is None where no runner ever lived; `running` are ids of runs."""
+
+    alive: bool
+    pid: int | None = None
+    heartbeat_age_s: float | None = None
+    spares_ready: int = 0
+    running: tuple[str, ...] = ()
