@@ -57,6 +57,29 @@ def convert(keras_model: Any, configure: Callable[[Any], None] | None = None) ->
         raise _failure(error) from error
 
 
+def configure_trained(converter: Any, *, per_tensor: bool, integer_input_output: bool = False) -> None:
+    """Int8 for a model after quantization-aware training, which brings its own ranges.
+
+    Args:
+        converter: The converter of the prepared model.
+        per_tensor: Keep one scale a kernel; by itself the converter splits it into one a channel.
+        integer_input_output: Whether the file takes and gives int8.
+    """
+    import tensorflow as tf
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    set_granularity(converter, per_tensor=per_tensor)
+    if integer_input_output:
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+
+
+def set_granularity(converter: Any, *, per_tensor: bool) -> None:
+    """One scale a kernel instead of one an output channel; the converter has no public switch for it."""
+    converter._experimental_disable_per_channel = per_tensor
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = per_tensor
+
+
 def representative_dataset(samples: npt.NDArray[Any]) -> RepresentativeDataset:
     """Calibration samples (n, ...) one by one, as the converter wants them."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from typing import Any
 
 import numpy as np
@@ -76,11 +78,12 @@ def _quantized(float_file: bytes, recipe: Any, *, samples: npt.NDArray[Any] | No
     from litert_quantizer import quantizer
 
     engine = quantizer.Quantizer(bytearray(float_file), recipe.get_quantization_recipe())
+    quiet = io.StringIO()
     try:
-        calibration = None
-        if samples is not None:
-            calibration = engine.calibrate(_calibration_data(float_file, samples))
-        content = engine.quantize(calibration).quantized_model
+        # It prints sizes on standard output, which belongs to our own JSON, and divides by the empty range of all-zero channels.
+        with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet), np.errstate(divide="ignore", invalid="ignore"):
+            calibration = None if samples is None else engine.calibrate(_calibration_data(float_file, samples))
+            content = engine.quantize(calibration).quantized_model
     except (ValueError, RuntimeError, KeyError, TypeError) as error:
         raise _failure(str(error)) from error
     if content is None:

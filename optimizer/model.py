@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from optimizer.errors import RunError
-from optimizer.promises import Promise
+from optimizer.promises import Promise, SharedValues
 from optimizer.technique import Stage
-
-FLOAT_DTYPE = "float32"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,6 +31,11 @@ class Model:
     def stage(self) -> Stage:
         """LITERT once a conversion has made the .tflite."""
         return Stage.KERAS if self.litert is None else Stage.LITERT
+
+    @property
+    def shares_values(self) -> bool:
+        """Whether kernels hold few different values, which one scale a channel would tear apart."""
+        return any(isinstance(promise, SharedValues) for promise in self.promises)
 
     def changed(self, *, promises: tuple[Promise, ...] = (), **changes: Any) -> Model:
         """A copy with other parts, and with `promises` added to those it has; a new promise replaces one about the same thing."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from optimizer.baseline import Baseline, baseline_from_folder, choose_scaling, measure_baseline
 from optimizer.context import Event, RunContext
-from optimizer.conversion import convert
+from optimizer.conversion import configure_trained, convert
 from optimizer.environment import environment
 from optimizer.errors import PromiseBroken
 from optimizer.job import Job
@@ -199,13 +199,7 @@ def _final_conversion(model: Model) -> bytes:
     """Float32, or int8 where the model was trained for it."""
     if not model.quantization_aware:
         return convert(model.keras)
-
-    def configure(converter: Any) -> None:
-        import tensorflow as tf
-
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-
-    return convert(model.keras, configure)
+    return convert(model.keras, lambda converter: configure_trained(converter, per_tensor=model.shares_values))
 
 
 def _checked(model: Model, stage: str) -> list[PromiseResult]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -135,7 +136,7 @@ def _zero_smallest(keras_model: Any, keys: set[str], sparsity: float) -> dict[st
     variables = kernel_variables(keras_model)
     for key in keys & variables.keys():
         values = variables[key].numpy()
-        number = int(np.floor(values.size * sparsity))
+        number = math.ceil(values.size * sparsity)
         smallest = np.argsort(np.abs(values), axis=None, kind="stable")[:number]
         values.reshape(-1)[smallest] = 0.0
         variables[key].assign(values)

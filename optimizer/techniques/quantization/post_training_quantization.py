@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from optimizer.context import RunContext
-from optimizer.conversion import convert, representative_dataset
+from optimizer.conversion import configure_trained, convert, representative_dataset, set_granularity
 from optimizer.errors import InputError
-from optimizer.kernels import kernel_variables
+from optimizer.kernels import kernel_variables, unwrapped
 from optimizer.litert_quantization import FULLY_INTEGER_OPERATORS, quantize_int4, quantize_int8_weights
 from optimizer.model import Model
-from optimizer.promises import SharedValues, StoredType
+from optimizer.promises import StoredType
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 from optimizer.technique import SizeEstimate, Stage, Technique, layer_findings, param, technique
 
@@ -108,7 +108,10 @@ class PostTrainingQuantization(Technique):
         """Convert with the chosen types, calibrating on the calibration split."""
         per_tensor = self._per_tensor(model, context)
         if model.quantization_aware:
-            content = convert(model.keras, self._configure_trained)
+            integers = self.input_output == "int8"
+            content = convert(
+                model.keras, lambda converter: configure_trained(converter, per_tensor=per_tensor, integer_input_output=integers)
+            )
         elif self.weights == "int4":
             content = self._int4(model, context, per_tensor=per_tensor)
         elif (self.weights, self.activations) == ("int8", "float32"):
@@ -120,10 +123,9 @@ class PostTrainingQuantization(Technique):
     def _per_tensor(self, model: Model, context: RunContext) -> bool:
         if self.granularity != "auto":
             return self.granularity == "per_tensor"
-        shared = any(isinstance(promise, SharedValues) for promise in model.promises)
-        if shared and self.weights != "float16":
+        if model.shares_values and self.weights != "float16":
             context.note("Kernels get one scale each instead of one a channel, so that shared values stay shared.")
-        return shared
+        return model.shares_values
 
     def _samples(self, context: RunContext) -> Any:
         return context.data.inputs(context.data.dataset.calibration.x[:CALIBRATION_SAMPLES])
@@ -136,8 +138,7 @@ class PostTrainingQuantization(Technique):
         if self.weights == "float16":
             converter.target_spec.supported_types = [tf.float16]
             return
-        converter._experimental_disable_per_channel = per_tensor
-        converter._experimental_disable_per_channel_quantization_for_dense_layers = per_tensor
+        set_granularity(converter, per_tensor=per_tensor)
         converter.representative_dataset = representative_dataset(self._samples(context))
         builtins = tf.lite.OpsSet.TFLITE_BUILTINS
         if self.activations == "int16":
@@ -146,18 +147,6 @@ class PostTrainingQuantization(Technique):
             return
         # TFLITE_BUILTINS beside INT8: an operator without an integer kernel stays float instead of failing the whole conversion.
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, builtins]
-        self._set_input_output(converter)
-
-    def _configure_trained(self, converter: Any) -> None:
-        """A quantization-aware model brings its own ranges."""
-        import tensorflow as tf
-
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        self._set_input_output(converter)
-
-    def _set_input_output(self, converter: Any) -> None:
-        import tensorflow as tf
-
         if self.input_output == "int8":
             converter.inference_input_type = tf.int8
             converter.inference_output_type = tf.int8
@@ -173,7 +162,7 @@ class PostTrainingQuantization(Technique):
 
     def _promise(self, model: Model) -> StoredType:
         """What is stored in fewer bits: the kernels of the layers that every path treats."""
-        kinds = {layer.name: type(layer).__name__ for layer in model.keras.layers}
+        kinds = {layer.name: type(layer).__name__ for layer in map(unwrapped, model.keras.layers)}
         wanted = INT4_LAYERS if self.weights == "int4" else frozenset({"Conv2D", "Dense", "DepthwiseConv2D"})
         if (self.weights, self.activations) == ("int8", "float32"):
             wanted = wanted & FULLY_INTEGER_OPERATORS

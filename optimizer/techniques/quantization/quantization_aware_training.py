@@ -9,8 +9,9 @@ from optimizer.context import RunContext
 from optimizer.errors import RunError
 from optimizer.kernels import kernel_variables
 from optimizer.model import Model, copy_of
-from optimizer.promises import SharedValues, StoredType
+from optimizer.promises import StoredType
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
+from optimizer.surgery.fake_quantization import eight_bit_scheme
 from optimizer.technique import SizeEstimate, Technique, param, technique
 from optimizer.training import Schedule, fit, held_projections
 
@@ -116,7 +117,7 @@ class QuantizationAwareTraining(Technique):
         floats = self._layers_left_float(model.keras)
         for name, reason in floats.items():
             context.note(f"{name} stays float: {reason}.")
-        per_tensor = any(isinstance(promise, SharedValues) for promise in model.promises)
+        per_tensor = model.shares_values
         if per_tensor:
             context.note("Kernels get one scale each instead of one a channel, so that shared values stay shared.")
         prepared = _prepared(model.keras, set(floats), per_tensor=per_tensor)
@@ -163,14 +164,13 @@ def _prepared(keras_model: Any, floats: set[str], *, per_tensor: bool) -> Any:
     """
     import tensorflow as tf
     import tensorflow_model_optimization as tfmot
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_scheme
 
     def annotate(layer: Any) -> Any:
         if layer.name in floats or type(layer).__name__ == "InputLayer":
             return layer
         return tfmot.quantization.keras.quantize_annotate_layer(layer)
 
-    scheme = default_8bit_quantize_scheme.Default8BitQuantizeScheme(disable_per_axis=per_tensor)
+    scheme = eight_bit_scheme(per_tensor=per_tensor)
     annotated = tf.keras.models.clone_model(copy_of(keras_model), clone_function=annotate)
     try:
         return tfmot.quantization.keras.quantize_apply(annotated, scheme)
