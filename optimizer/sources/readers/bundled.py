@@ -24,7 +24,9 @@ def read_bundled(name: str) -> Parts:
     """
     reader = BUNDLED.get(name)
     if reader is None:
-        raise InputError(f"There is no bundled data set named {name!r}", code="UNKNOWN_DATA", expected="one of " + ", ".join(BUNDLED))
+        raise InputError(
+            f"There is no bundled data set named {name!r}", code="UNKNOWN_DATA", expected="one of " + ", ".join(BUNDLED)
+        )
     return reader()
 
 

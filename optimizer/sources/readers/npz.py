@@ -70,7 +70,9 @@ def _read_arrays(path: Path, name: str) -> dict[str, Array]:
 def _checked_members(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
     members = archive.infolist()
     if len(members) > MAX_ARRAYS:
-        raise InputError("The .npz holds too many arrays", code="TOO_MANY", place=name, received=str(len(members)), limit=str(MAX_ARRAYS))
+        raise InputError(
+            "The .npz holds too many arrays", code="TOO_MANY", place=name, received=str(len(members)), limit=str(MAX_ARRAYS)
+        )
     seen: set[str] = set()
     for member in members:
         if member.flag_bits & 1:

@@ -74,7 +74,9 @@ def _with_test_file(parts: Parts, source: DataSource) -> Parts:
     test = _read_file(assert_path, assert_path.name, source.label)
     x_test, y_test = (test.x, test.y) if test.x_test is None else (test.x_test, test.y_test)
     if (parts.y is None) != (y_test is None):
-        raise InputError("One of the two data files has labels and the other has none", code="DATA_MISMATCH", place=assert_path.name)
+        raise InputError(
+            "One of the two data files has labels and the other has none", code="DATA_MISMATCH", place=assert_path.name
+        )
     if test.class_names != parts.class_names:
         raise InputError(
             "The test file has other classes than the training file",
@@ -92,7 +94,9 @@ def _check_samples(x: Array, y: Array | None, place: str) -> None:
     if x.ndim == 0 or len(x) == 0 or 0 in x.shape:
         raise InputError("There are no samples", code="TOO_FEW_SAMPLES", place=place, received=f"shape {x.shape}")
     if len(x) > MAX_SAMPLES:
-        raise InputError("There are too many samples", code="TOO_MANY", place=place, received=f"{len(x):,}", limit=f"{MAX_SAMPLES:,}")
+        raise InputError(
+            "There are too many samples", code="TOO_MANY", place=place, received=f"{len(x):,}", limit=f"{MAX_SAMPLES:,}"
+        )
     if y is not None and len(np.atleast_1d(y)) != len(x):
         received = f"{len(x):,} samples and {len(np.atleast_1d(y)):,} labels"
         raise InputError("The numbers of samples and labels differ", code="BAD_ARRAY", place=place, received=received)
@@ -114,7 +118,9 @@ def _understand(parts: Parts, name: str) -> tuple[Labels, Array | None, Array | 
         return labels, labels.y, None
     if parts.y.shape[1:] != parts.y_test.shape[1:]:
         received = f"shapes {parts.y.shape} and {parts.y_test.shape}"
-        raise InputError("The labels of the train and test parts differ in shape", code="BAD_ARRAY", place=name, received=received)
+        raise InputError(
+            "The labels of the train and test parts differ in shape", code="BAD_ARRAY", place=name, received=received
+        )
     both = np.concatenate([parts.y, parts.y_test])
     labels = understand_labels(both, place=f"{name}, labels", floats_are_values=parts.floats_are_values)
     if labels.y is None:

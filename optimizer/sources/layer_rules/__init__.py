@@ -1,0 +1,18 @@
+"""Shape, weights and multiply-accumulates of each kind of layer, one family a file. Importing it fills the registry of rules."""
+
+from optimizer.sources.layer_rules import (  # noqa: F401
+    attention,
+    convolution,
+    dense,
+    elementwise,
+    merging,
+    normalization,
+    operators,
+    pooling,
+    recurrent,
+    reshaping,
+    wrappers,
+)
+from optimizer.sources.layer_rules.facts import RULES, UNKNOWN, ConfigFault, LayerCall, LayerFacts, UnknownDimension
+
+__all__ = ["RULES", "UNKNOWN", "ConfigFault", "LayerCall", "LayerFacts", "UnknownDimension"]

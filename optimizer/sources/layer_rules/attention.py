@@ -1,0 +1,57 @@
+"""Multi-head attention."""
+
+from __future__ import annotations
+
+from optimizer.sources.layer_rules.facts import (
+    UNKNOWN,
+    Config,
+    LayerCall,
+    LayerFacts,
+    flag,
+    known,
+    optional_whole,
+    plain,
+    rule,
+    times,
+    whole,
+)
+
+
+@rule("MultiHeadAttention")
+def multi_head_attention(config: Config, call: LayerCall) -> LayerFacts:
+    """Query (batch, T, d), value and key (batch, S, d') -> (batch, T, d or output_shape); attention over one axis only."""
+    if any(len(shape) != 3 for shape in call.inputs) or config.get("attention_axes") not in (None, [1], 1, (1,)):
+        return UNKNOWN
+    query = call.inputs[0]
+    value = call.inputs[1] if len(call.inputs) > 1 else query
+    key = call.inputs[2] if len(call.inputs) > 2 else value
+    heads, size = whole(config, "num_heads"), whole(config, "key_dim")
+    value_size = optional_whole(config, "value_dim") or size
+    shape = config.get("output_shape")
+    if isinstance(shape, list | tuple) and len(shape) == 1:
+        shape = shape[0]
+    if shape is not None and not isinstance(shape, int):
+        return UNKNOWN
+    made = known(query[-1]) if shape is None else shape
+    widths = {"query": (known(query[-1]), size), "key": (known(key[-1]), size), "value": (known(value[-1]), value_size)}
+    bias = flag(config, "use_bias", True)
+    weights: dict[str, tuple[int, ...]] = {}
+    for name, (features, width) in widths.items():
+        weights[f"{name}/kernel"] = (features, heads, width)
+        if bias:
+            weights[f"{name}/bias"] = (heads, width)
+    weights["attention_output/kernel"] = (heads, value_size, made)
+    if bias:
+        weights["attention_output/bias"] = (made,)
+    return plain((*query[:-1], made), macs=_macs(query[1], value[1], heads, widths, made), weights=weights)
+
+
+def _macs(steps: int | None, sources: int | None, heads: int, widths: dict[str, tuple[int, int]], made: int) -> int | None:
+    """Four projections, the scores and the weighted sum."""
+    (query_in, size), (key_in, _), (value_in, value_size) = widths["query"], widths["key"], widths["value"]
+    parts = (
+        times(steps, heads, query_in * size + value_size * made),
+        times(sources, heads, key_in * size + value_in * value_size),
+        times(steps, sources, heads, size + value_size),
+    )
+    return None if None in parts else sum(part or 0 for part in parts)

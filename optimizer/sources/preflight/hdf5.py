@@ -1,0 +1,142 @@
+"""HDF5 read with h5py alone: only what lies inside the file itself, and only as much as it really stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import h5py
+import numpy as np
+
+from optimizer.errors import InputError
+from optimizer.sources.preflight.limits import MAX_CONFIG_BYTES, MAX_FILL_BYTES, MAX_HDF5_OBJECTS, MAX_ZIP_RATIO
+
+Stored = dict[str, tuple[int, ...]]
+"""Shape of each data set by its path within a group, in the order of `weight_names` or of the path."""
+
+
+@contextmanager
+def opened(source: Path | IO[bytes], place: str) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading after its links are checked. Raises InputError TRUNCATED, EXTERNAL_DATA, TOO_LARGE."""
+    try:
+        with h5py.File(source, "r") as file:
+            check_inside(file, place)
+            yield file
+    # h5py reports damage with whatever the C library met on its way.
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            "The file is cut off or damaged",
+            code="TRUNCATED",
+            place=place,
+            received=str(error),
+            fix="Copy or download it again, and compare the sizes.",
+        ) from error
+
+
+def check_inside(file: h5py.File, place: str) -> None:
+    """Walk every link: hard links only, no external or virtual storage, no claims beyond what is stored.
+
+    Raises:
+        InputError: EXTERNAL_DATA, TOO_LARGE.
+    """
+    pending: list[tuple[str, h5py.Group]] = [("", file)]
+    seen: set[Any] = {file.id.__hash__()}
+    count = 0
+    while pending:
+        path, group = pending.pop()
+        for key in group:
+            count += 1
+            if count > MAX_HDF5_OBJECTS:
+                raise InputError("The file holds too many objects", code="TOO_LARGE", place=place, limit=f"{MAX_HDF5_OBJECTS:,}")
+            where = f"{path}/{key}"
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                raise _outside(place, where, "a link")
+            item = group.get(key)
+            if isinstance(item, h5py.Dataset):
+                _check_dataset(item, place, where)
+            elif isinstance(item, h5py.Group):
+                address = h5py.h5o.get_info(item.id).addr
+                if address not in seen:
+                    seen.add(address)
+                    pending.append((where, item))
+            else:
+                raise InputError("The file holds an object that no model has", code="NOT_A_MODEL", place=place, received=where)
+
+
+def _check_dataset(item: h5py.Dataset, place: str, where: str) -> None:
+    if item.external:
+        raise _outside(place, where, "external storage")
+    if item.is_virtual:
+        raise _outside(place, where, "a virtual data set")
+    stored = item.id.get_storage_size()
+    if item.nbytes > MAX_FILL_BYTES + MAX_ZIP_RATIO * stored:
+        raise InputError(
+            "A weight claims more than the file holds",
+            code="TOO_LARGE",
+            place=f"{place}, {where}",
+            received=f"{item.nbytes:,} bytes claimed, {stored:,} stored",
+            limit=f"{MAX_ZIP_RATIO} times",
+        )
+
+
+def _outside(place: str, where: str, kind: str) -> InputError:
+    return InputError(
+        "The file points outside itself",
+        code="EXTERNAL_DATA",
+        place=f"{place}, {where}",
+        received=kind,
+        fix="Save the model again with model.save(...): Keras keeps all weights inside the file.",
+    )
+
+
+def text_attribute(item: h5py.Group, key: str, place: str, limit: int = MAX_CONFIG_BYTES) -> str | None:
+    """A text attribute, None where there is none. Raises InputError TOO_LARGE, BAD_CONFIG."""
+    if key not in item.attrs:
+        return None
+    size = item.attrs.get_id(key).get_storage_size()
+    value = item.attrs[key]
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.item() if value.size == 1 else None
+    if size > limit or (isinstance(value, str | bytes) and len(value) > limit):
+        raise InputError(f"The attribute {key} is too large", code="TOO_LARGE", place=place, limit=f"{limit:,} bytes")
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if not isinstance(value, str):
+        raise InputError(f"The attribute {key} is not text", code="BAD_CONFIG", place=place, received=type(value).__name__)
+    return value
+
+
+def _names(item: h5py.Group, key: str) -> list[str]:
+    """A list of names, which Keras splits into key0, key1, ... where it is long."""
+    pieces = [key] if key in item.attrs else []
+    while not pieces or f"{key}{len(pieces)}" in item.attrs:
+        if key in item.attrs or f"{key}{len(pieces)}" not in item.attrs:
+            break
+        pieces.append(f"{key}{len(pieces)}")
+    values = [value for piece in pieces for value in np.atleast_1d(item.attrs[piece])]
+    return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
+
+
+def legacy_weights(group: h5py.Group) -> dict[str, Stored]:
+    """Weights of a whole-model .h5 by layer, in Keras's order: {"conv2d": {"conv2d/kernel:0": (3, 3, 1, 8), ...}, ...}."""
+    found: dict[str, Stored] = {}
+    for layer in group:
+        names = _names(group[layer], "weight_names")
+        found[str(layer)] = {name: tuple(group[layer][name].shape) for name in names}
+    return found
+
+
+def checkpoint_weights(file: h5py.File) -> Stored:
+    """Weights of a .keras archive by path, optimizer left out: {"layers/conv2d/vars/0": (3, 3, 1, 8), ...}."""
+    found: Stored = {}
+
+    def visit(path: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[path] = tuple(item.shape)
+
+    file.visititems(visit)
+    return found

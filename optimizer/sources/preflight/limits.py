@@ -1,0 +1,17 @@
+"""How much a model file may ask for. Real models that people shrink for devices stay far below."""
+
+MAX_FILE_BYTES = 1024**3
+MAX_CONFIG_BYTES = 32 * 1024**2
+MAX_METADATA_BYTES = 64 * 1024
+MAX_JSON_VALUES = 2_000_000
+MAX_JSON_DEPTH = 64
+MAX_LAYERS = 5_000
+MAX_NAME_LENGTH = 1_000
+MAX_PARAMETERS = 250_000_000
+MAX_ZIP_MEMBERS = 16
+MAX_ZIP_RATIO = 100
+MIN_RATIO_BYTES = 16 * 1024**2
+"""Members that unpack to less than this may have any ratio."""
+MAX_HDF5_OBJECTS = 50_000
+MAX_FILL_BYTES = 1024**2
+"""A data set may claim at most this much more than the file stores of it, beyond MAX_ZIP_RATIO."""
