@@ -23,9 +23,11 @@ def converter_for(keras_model: Any) -> Any:
     """A tf.lite.TFLiteConverter of the model in inference mode, with a batch of one."""
     import tensorflow as tf
 
-    signature = [tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype, name=_plain_name(tensor.name)) for tensor in keras_model.inputs]
+    signature = [
+        tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype, name=_plain_name(tensor.name)) for tensor in keras_model.inputs
+    ]
 
-    @tf.function(input_signature=signature)
+    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
     def infer(*inputs: Any) -> Any:
         return keras_model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
 

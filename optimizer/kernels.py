@@ -9,7 +9,14 @@ MINIMUM_RANK = 2
 
 def unwrapped(layer: Any) -> Any:
     """The layer inside TFMOT's pruning, clustering and quantization wrappers; the layer itself where it has none."""
-    while type(layer).__name__ in ("PruneLowMagnitude", "ClusterWeights", "ClusterWeightsMHA", "ClusterWeightsRNN", "QuantizeWrapper", "QuantizeWrapperV2"):
+    while type(layer).__name__ in (
+        "PruneLowMagnitude",
+        "ClusterWeights",
+        "ClusterWeightsMHA",
+        "ClusterWeightsRNN",
+        "QuantizeWrapper",
+        "QuantizeWrapperV2",
+    ):
         layer = layer.layer
     return layer
 

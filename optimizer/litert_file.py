@@ -64,8 +64,12 @@ class LiteRTFile:
 
         self.content = content
         self.model = schema.ModelT.InitFromPackedBuf(content, 0)
-        self._type_names = {value: name for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
-        self._operator_names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+        self._type_names: dict[int, str] = {
+            value: name for name, value in vars(schema.TensorType).items() if isinstance(value, int)
+        }
+        self._operator_names: dict[int, str] = {
+            value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
+        }
 
     @functools.cached_property
     def constants(self) -> tuple[StoredTensor, ...]:
@@ -79,9 +83,13 @@ class LiteRTFile:
                 dtype = self._type_names[tensor.type]
                 if data is None or len(data) == 0 or dtype not in _NUMPY_TYPES:
                     continue
-                raw = _unpack(np.asarray(data, dtype=np.uint8), dtype, [int(n) for n in (tensor.shape if tensor.shape is not None else [])])
+                raw = _unpack(
+                    np.asarray(data, dtype=np.uint8), dtype, [int(n) for n in (tensor.shape if tensor.shape is not None else [])]
+                )
                 name = tensor.name.decode("utf-8", "replace") if isinstance(tensor.name, bytes) else str(tensor.name)
-                yield StoredTensor(name=name, dtype=dtype, raw=raw, values=_dequantize(raw, tensor.quantization), stored_bytes=len(data))
+                yield StoredTensor(
+                    name=name, dtype=dtype, raw=raw, values=_dequantize(raw, tensor.quantization), stored_bytes=len(data)
+                )
 
     @functools.cached_property
     def operators(self) -> tuple[StoredOperator, ...]:

@@ -283,8 +283,10 @@ def _write_outputs(job: Job, content: dict[str, Any], model: Model, result: tupl
         (job.out / "model.tflite").write_bytes(model.litert)
     (job.out / "recipe.json").write_text(json.dumps(job.recipe.to_json(), indent=2) + "\n")
     quality = result[0].quality
-    keep_outputs = {"outputs": quality.outputs} if quality.metric in ("agreement", "deviation") else {}
-    np.savez(job.out / "scores.npz", scores=quality.scores, **keep_outputs)
+    arrays: dict[str, Any] = {"scores": quality.scores}
+    if quality.metric in ("agreement", "deviation"):
+        arrays["outputs"] = quality.outputs
+    np.savez(job.out / "scores.npz", **arrays)
     if not model.quantization_aware:
         # Saving a copy without the layers' call history keeps the file small and free of this run's paths.
         model.keras.save(job.out / "model.keras", save_format="keras")

@@ -111,7 +111,9 @@ class KernelPromise(Promise):
         if broken:
             return self.result(False, "; ".join(broken[:3]) + (f"; and {len(broken) - 3} more" if len(broken) > 3 else ""))
         if unlocated:
-            return self.result(None, f"holds for {len(faults)} kernels; could not be located in the .tflite: {', '.join(unlocated[:3])}")
+            return self.result(
+                None, f"holds for {len(faults)} kernels; could not be located in the .tflite: {', '.join(unlocated[:3])}"
+            )
         return self.result(True, f"checked on {len(faults)} kernels")
 
 
@@ -247,7 +249,11 @@ class SameInterface(Promise):
 def _constant(values: Any, dtype: Any) -> Any:
     import tensorflow as tf
 
-    return tf.constant(np.asarray(values), dtype=tf.as_dtype(dtype)) if np.asarray(values).dtype != np.bool_ else tf.cast(values, dtype)
+    return (
+        tf.constant(np.asarray(values), dtype=tf.as_dtype(dtype))
+        if np.asarray(values).dtype != np.bool_
+        else tf.cast(values, dtype)
+    )
 
 
 _KINDS: dict[str, type[Promise]] = {cls.kind: cls for cls in (Sparsity, SharedValues, StoredType, SameInterface)}
@@ -261,5 +267,7 @@ def promise_to_json(promise: Promise) -> dict[str, Any]:
 
 def promise_from_json(record: Mapping[str, Any]) -> Promise:
     """Rebuild a promise. Raises KeyError for a kind that this version does not know."""
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in record.items() if key != "kind"}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in record.items() if key != "kind"
+    }
     return _KINDS[record["kind"]](**values)

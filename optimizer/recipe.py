@@ -31,7 +31,9 @@ class Recipe:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed <= MAX_SEED:
             raise InputError(f"`seed` of the recipe must be in [0, {MAX_SEED}]. Received: {self.seed!r}", code="BAD_RECIPE")
         if len(self.steps) > MAX_STEPS:
-            raise InputError("The recipe has too many steps", code="BAD_RECIPE", limit=f"{MAX_STEPS}", received=f"{len(self.steps)}")
+            raise InputError(
+                "The recipe has too many steps", code="BAD_RECIPE", limit=f"{MAX_STEPS}", received=f"{len(self.steps)}"
+            )
         refusal = order_refusal(self.steps)
         if refusal:
             raise InputError(refusal, code="BAD_ORDER")
@@ -81,7 +83,11 @@ def recipe_from_json(record: Any) -> Recipe:
         raise InputError("A recipe must be a JSON object", code="BAD_RECIPE", received=type(record).__name__)
     unknown = sorted(str(key) for key in set(record) - {"version", "seed", "steps", "name", "note"})
     if unknown:
-        raise InputError(f"The recipe has a key that is not known: {unknown[0]}", code="BAD_RECIPE", expected="version, seed, steps, name, note")
+        raise InputError(
+            f"The recipe has a key that is not known: {unknown[0]}",
+            code="BAD_RECIPE",
+            expected="version, seed, steps, name, note",
+        )
     version = record.get("version", VERSION)
     if isinstance(version, bool) or version != VERSION:
         raise InputError("This version of recipes is not known", code="BAD_RECIPE", expected=str(VERSION), received=repr(version))
@@ -94,9 +100,13 @@ def recipe_from_json(record: Any) -> Recipe:
 def recipe_from_text(text: str) -> Recipe:
     """Build a recipe from the text of a JSON file. Raises InputError as `recipe_from_json` does, and BAD_JSON."""
     if len(text) > MAX_JSON_CHARACTERS:
-        raise InputError("The recipe is too long", code="BAD_RECIPE", limit=f"{MAX_JSON_CHARACTERS} characters", received=f"{len(text)}")
+        raise InputError(
+            "The recipe is too long", code="BAD_RECIPE", limit=f"{MAX_JSON_CHARACTERS} characters", received=f"{len(text)}"
+        )
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError("The recipe is not valid JSON", code="BAD_JSON", received=str(error), fix="Compare it with the example in the README.") from error
+        raise InputError(
+            "The recipe is not valid JSON", code="BAD_JSON", received=str(error), fix="Compare it with the example in the README."
+        ) from error
     return recipe_from_json(record)

@@ -176,9 +176,14 @@ def technique(name: str, *, family: str) -> Callable[[type[T]], type[T]]:
     return decorate
 
 
-@functools.cache
 def params(cls: type[Technique]) -> tuple[Param, ...]:
     """The settings of a technique, in the order they were declared."""
+    if cls not in _declared:
+        _declared[cls] = _declared_params(cls)
+    return _declared[cls]
+
+
+def _declared_params(cls: type[Technique]) -> tuple[Param, ...]:
     hints = typing.get_type_hints(cls)
     found = []
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
@@ -236,6 +241,7 @@ def checked_value(technique_name: str, setting: Param, value: Any) -> Any:
 
 
 _registered: dict[str, type[Technique]] = {}
+_declared: dict[type[Technique], tuple[Param, ...]] = {}
 
 
 def registry() -> Mapping[str, type[Technique]]:
@@ -246,7 +252,9 @@ def registry() -> Mapping[str, type[Technique]]:
     packages = [BUILT_IN_PACKAGE, *filter(None, os.environ.get(PACKAGES_VARIABLE, "").split(os.pathsep))]
     for package in packages:
         _import_all(package)
-    visible = {n: c for n, c in _registered.items() if any(c.__module__.startswith(p + ".") or c.__module__ == p for p in packages)}
+    visible = {
+        n: c for n, c in _registered.items() if any(c.__module__.startswith(p + ".") or c.__module__ == p for p in packages)
+    }
     return dict(sorted(visible.items(), key=lambda item: (item[1].family, item[0])))
 
 

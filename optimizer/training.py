@@ -57,7 +57,9 @@ def task_loss(data: PreparedData) -> Loss:
     if data.task is Task.CLASSIFICATION:
         sparse = losses.SparseCategoricalCrossentropy(from_logits=data.from_logits)
         return lambda inputs, targets, outputs: sparse(targets, outputs)
-    return lambda inputs, targets, outputs: tf.reduce_mean(tf.math.squared_difference(tf.reshape(targets, tf.shape(outputs)), outputs))
+    return lambda inputs, targets, outputs: tf.reduce_mean(
+        tf.math.squared_difference(tf.reshape(targets, tf.shape(outputs)), outputs)
+    )
 
 
 def imitation_loss(teacher: Any, data: PreparedData) -> Loss:
@@ -155,7 +157,7 @@ def _training_step(keras_model: Any, optimizer: Any, loss: Loss, projections: Se
 
     optimizer.build(keras_model.trainable_variables)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def step(inputs: Any, targets: Any) -> Any:
         with tf.GradientTape() as tape:
             outputs = keras_model(inputs, training=True)

@@ -53,7 +53,7 @@ class LoadedFile:
         raw = self._interpreter.get_tensor(self.output["index"])
         scale, zero_point = self.output["quantization"]
         if np.issubdtype(raw.dtype, np.integer) and scale:
-            return (raw.astype(np.float32) - zero_point) * np.float32(scale)
+            raw = (raw.astype(np.float32) - zero_point) * np.float32(scale)
         result: npt.NDArray[np.float32] = raw.astype(np.float32)
         return result
 

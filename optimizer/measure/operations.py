@@ -11,7 +11,9 @@ from optimizer.litert_file import LiteRTFile, StoredOperator
 def parameters(file: LiteRTFile) -> int:
     """Number of weights that operators multiply or add: constants of floating or quantized type, one-element ones left out."""
     weights = ("FLOAT32", "FLOAT16", "INT8", "UINT8", "INT4", "INT2")
-    biases = sum(t.raw.size for t in file.constants if t.dtype in ("INT32", "INT64") and t.raw.ndim == 1 and _is_bias(file, t.name))
+    biases = sum(
+        t.raw.size for t in file.constants if t.dtype in ("INT32", "INT64") and t.raw.ndim == 1 and _is_bias(file, t.name)
+    )
     return biases + sum(t.raw.size for t in file.constants if t.dtype in weights and t.raw.size > 1)
 
 

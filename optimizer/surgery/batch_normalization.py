@@ -49,7 +49,10 @@ def _foldable_pairs(keras_model: Any) -> dict[str, str]:
             continue
         linear = getattr(before.activation, "__name__", "") == "linear"
         alone = len(before.outbound_nodes) == 1 and len(before.inbound_nodes) == 1
-        channels_last = list(layer.axis) == [len(layer.input_shape) - 1] and getattr(before, "data_format", "channels_last") == "channels_last"
+        channels_last = (
+            list(layer.axis) == [len(layer.input_shape) - 1]
+            and getattr(before, "data_format", "channels_last") == "channels_last"
+        )
         if linear and alone and channels_last:
             pairs[before.name] = layer.name
     return pairs

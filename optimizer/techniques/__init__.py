@@ -1,0 +1,1 @@
+"""One technique a module; they are found by walking this package."""

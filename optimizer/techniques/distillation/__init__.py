@@ -1,0 +1,1 @@
+"""Techniques that train a student on a teacher's answers."""

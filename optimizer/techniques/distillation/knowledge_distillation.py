@@ -32,16 +32,25 @@ class KnowledgeDistillation(Technique):
         help="Who learns: the model as it stands, the second model that you brought, or a copy with fewer channels, trained from scratch.",
     )
     teacher: str = param(
-        "original", choices=("original", "second_model"), help="Who teaches: the model as it came, or the second model that you brought."
+        "original",
+        choices=("original", "second_model"),
+        help="Who teaches: the model as it came, or the second model that you brought.",
     )
     width_factor: float = param(
         0.5, low=0.1, high=1.0, step=0.05, primary=True, help="Channels of a narrower copy, as a fraction of the model's."
     )
     temperature: float = param(
-        4.0, low=1.0, high=20.0, step=0.5, primary=True, help="How soft the teacher's answers are; higher shows more of what it finds similar."
+        4.0,
+        low=1.0,
+        high=20.0,
+        step=0.5,
+        primary=True,
+        help="How soft the teacher's answers are; higher shows more of what it finds similar.",
     )
     alpha: float = param(0.7, low=0.0, high=1.0, step=0.05, help="Weight of the teacher's answers; the labels get the rest.")
-    epochs: int = param(5, low=1, high=500, primary=True, help="Passes over the training data; a student from scratch needs many.")
+    epochs: int = param(
+        5, low=1, high=500, primary=True, help="Passes over the training data; a student from scratch needs many."
+    )
     learning_rate: float = param(1e-3, low=1e-6, high=0.1, help="Peak learning rate of Adam; it falls along a cosine.")
     batch_size: int = param(64, low=1, high=4096, help="Training samples a step.")
 

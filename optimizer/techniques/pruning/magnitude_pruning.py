@@ -57,7 +57,9 @@ class MagnitudePruning(Technique):
         choices=("polynomial", "constant"),
         help="Polynomial raises the sparsity step by step along a cubic; constant prunes to the full sparsity at once.",
     )
-    epochs: int = param(2, low=1, high=200, primary=True, help="Passes over the training data; more of them recover more accuracy.")
+    epochs: int = param(
+        2, low=1, high=200, primary=True, help="Passes over the training data; more of them recover more accuracy."
+    )
     learning_rate: float = param(1e-3, low=1e-6, high=0.1, help="Peak learning rate of Adam; it falls along a cosine.")
     batch_size: int = param(64, low=1, high=4096, help="Training samples a step.")
     skip_layers: tuple[str, ...] = param((), help="Names of layers that are left as they are.")
@@ -92,7 +94,11 @@ class MagnitudePruning(Technique):
             return Finding(layer=layer.name, verdict=Verdict.LEFT, reason="named in skip_layers")
         if layer.class_name in PRUNABLE:
             return Finding(layer=layer.name, verdict=Verdict.WORKS)
-        reason = "a depthwise kernel has few weights, and each matters" if "Depthwise" in layer.class_name else "has no kernel that TFMOT prunes"
+        reason = (
+            "a depthwise kernel has few weights, and each matters"
+            if "Depthwise" in layer.class_name
+            else "has no kernel that TFMOT prunes"
+        )
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
 
     def apply(self, model: Model, context: RunContext) -> Model:
@@ -115,7 +121,9 @@ class MagnitudePruning(Technique):
         return model.changed(keras=result, promises=(Sparsity(technique=self.name, kernels=promised),))
 
     def _names(self, keras_model: Any) -> set[str]:
-        return {layer.name for layer in keras_model.layers if type(layer).__name__ in PRUNABLE and layer.name not in self.skip_layers}
+        return {
+            layer.name for layer in keras_model.layers if type(layer).__name__ in PRUNABLE and layer.name not in self.skip_layers
+        }
 
     def _tfmot_schedule(self, steps: int) -> Any:
         from tensorflow_model_optimization.sparsity.keras import ConstantSparsity, PolynomialDecay

@@ -1,0 +1,1 @@
+"""Techniques that lower the number of bits."""

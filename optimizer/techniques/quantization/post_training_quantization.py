@@ -52,14 +52,18 @@ class PostTrainingQuantization(Technique):
         "clustering promised shared values, which scales of single channels would tear apart.",
     )
     input_output: str = param(
-        "float32", choices=("float32", "int8"), help="What the file takes and gives. int8 needs int8 activations and saves two conversions on the device."
+        "float32",
+        choices=("float32", "int8"),
+        help="What the file takes and gives. int8 needs int8 activations and saves two conversions on the device.",
     )
 
     def in_words(self) -> str:
         """The step in a few words."""
         if self.weights == "float16":
             return "float16"
-        words = {"float32": f"{self.weights} weights", "int16": f"{self.weights} × int16", "int8": f"{self.weights}"}[self.activations]
+        words = {"float32": f"{self.weights} weights", "int16": f"{self.weights} × int16", "int8": f"{self.weights}"}[
+            self.activations
+        ]
         return words if self.activations != "int8" or self.weights == "int8" else f"{self.weights} × int8"
 
     def estimate(self, size: SizeEstimate) -> SizeEstimate:
@@ -86,7 +90,10 @@ class PostTrainingQuantization(Technique):
 
     def refusal_after(self, earlier: Sequence[Technique]) -> str:
         """A model trained for int8 is converted to int8."""
-        if any(step.name == "quantization_aware_training" for step in earlier) and (self.weights, self.activations) != ("int8", "int8"):
+        if any(step.name == "quantization_aware_training" for step in earlier) and (self.weights, self.activations) != (
+            "int8",
+            "int8",
+        ):
             return "the model was trained for int8 weights and activations; set both to int8, or leave this step out"
         return ""
 
@@ -99,7 +106,9 @@ class PostTrainingQuantization(Technique):
             return Finding(layer=layer.name, verdict=Verdict.WORKS, reason="folded into the layer before it where it follows one")
         if self.weights == "int4" and layer.class_name not in INT4_LAYERS:
             verdict = Verdict.WORKS if layer.class_name in QUANTIZED_LAYERS else Verdict.LEFT
-            return Finding(layer=layer.name, verdict=verdict, reason="there is no int4 kernel for this layer; it gets int8 where it can")
+            return Finding(
+                layer=layer.name, verdict=verdict, reason="there is no int4 kernel for this layer; it gets int8 where it can"
+            )
         if layer.class_name in QUANTIZED_LAYERS or self.weights == "float16":
             return Finding(layer=layer.name, verdict=Verdict.WORKS)
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason="the converter decides; it may stay float")

@@ -77,9 +77,7 @@ class QuantizationAwareTraining(Technique):
 
     def estimate(self, size: SizeEstimate) -> SizeEstimate:
         """Eight bits a weight."""
-        return SizeEstimate(
-            parameters=size.parameters, stored_bits=8, nonzero=size.nonzero, distinct_values=size.distinct_values
-        )
+        return SizeEstimate(parameters=size.parameters, stored_bits=8, nonzero=size.nonzero, distinct_values=size.distinct_values)
 
     def refusal_after(self, earlier: Sequence[Technique]) -> str:
         """Once is enough."""

@@ -1,0 +1,1 @@
+"""Techniques that let weights share values."""

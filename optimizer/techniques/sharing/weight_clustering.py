@@ -47,13 +47,17 @@ class WeightClustering(Technique):
     clustering is TFMOT's cluster_weights.
     """
 
-    number_of_clusters: int = param(16, low=2, high=256, primary=True, help="Different values that a kernel may hold, zero among them.")
+    number_of_clusters: int = param(
+        16, low=2, high=256, primary=True, help="Different values that a kernel may hold, zero among them."
+    )
     initialization: str = param(
         "kmeans++",
         choices=("kmeans++", "density", "linear"),
         help="Where the values start: k-means++ follows the weights closely, density follows their distribution, linear spaces them evenly.",
     )
-    epochs: int = param(2, low=1, high=200, primary=True, help="Passes over the training data; more of them recover more accuracy.")
+    epochs: int = param(
+        2, low=1, high=200, primary=True, help="Passes over the training data; more of them recover more accuracy."
+    )
     learning_rate: float = param(5e-4, low=1e-6, high=0.1, help="Peak learning rate of Adam; it falls along a cosine.")
     batch_size: int = param(64, low=1, high=4096, help="Training samples a step.")
     skip_layers: tuple[str, ...] = param((), help="Names of layers that are left as they are.")
@@ -99,7 +103,9 @@ class WeightClustering(Technique):
         """Fold, cluster, train the centroids; zeros that an earlier pruning made stay zero."""
         folded, names = fold_batch_normalization(model.keras)
         if names:
-            context.note(f"{len(names)} BatchNormalization layers were folded into the layers before them, so that the shared values survive.")
+            context.note(
+                f"{len(names)} BatchNormalization layers were folded into the layers before them, so that the shared values survive."
+            )
         chosen = self._chosen(folded, context)
         plan = Schedule(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
         sparse = any(isinstance(promise, Sparsity) for promise in model.promises)
@@ -123,12 +129,14 @@ class WeightClustering(Technique):
             else:
                 few.append(layer.name)
         if few:
-            context.note(f"Left as they are, since a kernel holds no more than {self.number_of_clusters} values already: {', '.join(few)}.")
+            context.note(
+                f"Left as they are, since a kernel holds no more than {self.number_of_clusters} values already: {', '.join(few)}."
+            )
         return chosen
 
     def _wrapper(self, *, preserve_sparsity: bool) -> Any:
-        from tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster import cluster_weights
         from tensorflow_model_optimization.clustering.keras import CentroidInitialization
+        from tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster import cluster_weights
 
         start = {
             "kmeans++": CentroidInitialization.KMEANS_PLUS_PLUS,

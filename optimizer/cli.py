@@ -1,0 +1,323 @@
+"""The command line: everything that the dashboard does, for scripts.
+
+Exit status: 0 done, 2 the input is at fault (one line on standard error), 1 a run failed (one line too). Progress goes to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from optimizer import __version__
+from optimizer.context import Event
+from optimizer.errors import InputError, OptimizerError, printable
+from optimizer.job import DataSource, Job
+from optimizer.recipe import recipe_from_json, recipe_from_text
+from optimizer.sources.readers.bundled import BUNDLED as BUNDLED_DATA
+from optimizer.technique import describe, registry
+
+MAX_RECIPE_BYTES = 1_000_000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except OptimizerError as error:
+        print(f"error: {error.line}", file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:
+        # The reader of our output (head, less) went away; that is its right.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("error: Interrupted [INTERRUPTED]", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except MemoryError:
+        print("error: The machine has too little memory for this [OUT_OF_MEMORY]", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(
+            f"error: {printable(error.filename or 'file system')}: {printable(error.strerror or error)} [OS_ERROR]",
+            file=sys.stderr,
+        )
+        return 1
+    except Exception as error:  # noqa: BLE001 (the last resort: one line for the person, the traceback for us)
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    """A mistake of ours: one line with an id, the traceback in a file that can be sent to us."""
+    import traceback
+
+    number = uuid.uuid4().hex[:8]
+    path = Path(tempfile.gettempdir()) / f"litesmith-error-{number}.txt"
+    path.write_text("".join(traceback.format_exception(error)))
+    print(
+        f"error: Unexpected {type(error).__name__}: {printable(error)}. The details are in {path} [INTERNAL {number}]",
+        file=sys.stderr,
+    )
+    return 1
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that says what is wrong in one line, as every other error of the command line."""
+
+    def error(self, message: str) -> Any:
+        print(f"error: {printable(message)}. Try: {self.prog} --help [USAGE]", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m optimizer", description="Shrink a trained Keras model and see what it costs.")
+    parser.add_argument("--version", action="version", version=f"Litesmith {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    techniques = commands.add_parser("techniques", help="list every technique with its settings")
+    techniques.set_defaults(command=_techniques)
+
+    inspect = commands.add_parser("inspect", help="say what is in a model file, without loading it into TensorFlow")
+    inspect.add_argument("model", type=Path, metavar="MODEL")
+    inspect.set_defaults(command=_inspect)
+
+    run = commands.add_parser("run", help="run a recipe on a model and data")
+    run.add_argument("--model", type=Path, required=True, help=".keras (written by tf-keras) or .h5")
+    run.add_argument("--data", required=True, help=f".npz, .csv, .zip of one folder a class, or one of {', '.join(BUNDLED_DATA)}")
+    run.add_argument("--recipe", type=Path, required=True, help="recipe as JSON")
+    run.add_argument("--out", type=Path, required=True, help="folder for model.tflite, report.json and recipe.json")
+    run.add_argument("--seed", type=int, help="instead of the recipe's seed")
+    run.add_argument("--test-data", type=Path, help="a second file that holds the test split")
+    run.add_argument("--label", default="", help="label column of a .csv")
+    run.add_argument("--second-model", type=Path, help="teacher or student of a distillation")
+    run.add_argument(
+        "--input-scaling", default="auto", help='"auto" tries what the model expects; or "as stored", "x / 255", ...'
+    )
+    run.add_argument("--threads", type=int, default=1, help="threads in latency measurements")
+    run.set_defaults(command=_run)
+
+    bench = commands.add_parser("bench", help="compare the latency of .tflite files, interleaved")
+    bench.add_argument("files", type=Path, nargs="+", metavar="FILE.tflite")
+    bench.add_argument("--threads", type=int, default=1)
+    bench.add_argument("--seconds", type=float, default=4.0, help="how long to measure in all")
+    bench.set_defaults(command=_bench)
+
+    doctor = commands.add_parser("doctor", help="what this machine offers")
+    doctor.set_defaults(command=_doctor)
+
+    for command in (techniques, inspect, run, bench, doctor):
+        command.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _techniques(options: argparse.Namespace) -> int:
+    listing = [describe(cls) for cls in registry().values()]
+    if options.json:
+        print(json.dumps(listing, indent=2))
+        return 0
+    for entry in listing:
+        print(f"{entry['technique']}  ({entry['family']}; {entry['consumes']} -> {entry['produces']})")
+        print(f"    {entry['description']}")
+        for setting in entry["settings"]:
+            print(f"    {setting['name']:<20} default {json.dumps(setting['default'])}, {_domain(setting)}: {setting['help']}")
+        print()
+    return 0
+
+
+def _domain(setting: dict[str, Any]) -> str:
+    if setting["choices"]:
+        return "one of " + ", ".join(setting["choices"])
+    if setting["low"] is not None:
+        return f"{setting['low']:g} to {setting['high']:g}"
+    return {"bool": "true or false", "tuple": "a list of layer names"}[setting["kind"]]
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from optimizer.sources.preflight import read_model_summary
+
+    summary = read_model_summary(options.model, name=options.model.name)
+    findings = {name: cls().check(summary) for name, cls in registry().items()}
+    if options.json:
+        grid = {name: [finding.to_json() for finding in found] for name, found in findings.items()}
+        print(json.dumps({"verdict": "accepted", **summary.to_json(), "techniques": grid}, indent=2))
+        return 0
+    macs = "unknown" if summary.macs is None else f"{summary.macs:,}"
+    print(f"{printable(summary.name)}: accepted ({summary.format}, {summary.size_bytes:,} bytes)")
+    print(f"{len(summary.layers)} layers, {summary.parameters:,} parameters, {macs} MACs")
+    print(f"inputs {list(summary.input_shapes)}, outputs {list(summary.output_shapes)}, ends in {summary.output_activation}")
+    verdicts = {name: {finding.layer: finding for finding in found} for name, found in findings.items()}
+    for layer in summary.layers:
+        macs = "?" if layer.macs is None else f"{layer.macs:,}"
+        print(f"\n{printable(layer.name)}  {layer.class_name}  {layer.parameters:,} parameters  {macs} MACs")
+        for name, found in verdicts.items():
+            finding = found.get(layer.name)
+            if finding is not None:
+                print(f"    {name:<28} {finding.verdict.value}" + (f": {finding.reason}" if finding.reason else ""))
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    recipe = _read_recipe(options.recipe)
+    if options.seed is not None:
+        recipe = recipe_from_json({**recipe.to_json(), "seed": options.seed})
+    bundled = options.data in BUNDLED_DATA and not Path(options.data).exists()
+    data = DataSource(
+        name=options.data if bundled else Path(options.data).name,
+        path=None if bundled else Path(options.data),
+        label=options.label,
+        test_path=options.test_data,
+        scaling=options.input_scaling,
+    )
+    _check_readable(options.model, data.path, data.test_path, options.second_model)
+    _check_writable(options.out)
+    if not 1 <= options.threads <= 64:
+        raise InputError(f"`--threads` must be in [1, 64]. Received: {options.threads}", code="BAD_SETTING")
+    from optimizer.sources.preflight import read_model_summary
+
+    # Before TensorFlow's ten seconds: a bad file is refused at once.
+    read_model_summary(options.model, name=options.model.name)
+    from optimizer.pipeline import perform
+
+    with tempfile.TemporaryDirectory(prefix="litesmith-") as work:
+        job = Job(
+            model=options.model,
+            model_name=options.model.name,
+            data=data,
+            recipe=recipe,
+            out=options.out,
+            work=Path(work),
+            second_model=options.second_model,
+            threads=options.threads,
+        )
+        report = perform(job, _Progress(), lambda: False)
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        print(_report_in_words(report, options.out))
+    return 0
+
+
+def _check_writable(out: Path) -> None:
+    """Fail before the work, not after it, where results cannot be written."""
+    if out.exists() and not out.is_dir():
+        raise InputError("The output folder is a file", code="BAD_OUT", place=str(out), fix="Name a folder with --out.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / f".litesmith-{uuid.uuid4().hex}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            "The output folder cannot be written", code="BAD_OUT", place=str(out), received=error.strerror or ""
+        ) from error
+
+
+def _check_readable(*paths: Path | None) -> None:
+    for path in paths:
+        if path is not None and not path.is_file():
+            raise InputError("There is no such file", code="NO_FILE", place=str(path), fix="Check the path.")
+
+
+def _read_recipe(path: Path) -> Any:
+    _check_readable(path)
+    if path.stat().st_size > MAX_RECIPE_BYTES:
+        raise InputError("The recipe is too long", code="BAD_RECIPE", place=str(path), limit=f"{MAX_RECIPE_BYTES} bytes")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("The recipe is not UTF-8 text", code="BAD_JSON", place=str(path)) from error
+    return recipe_from_text(text)
+
+
+class _Progress:
+    """Says on standard error how far a run is: one line a stage, and a line that is overwritten on a terminal."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "stage":
+            print(f"[{event.data['index'] + 1}/{event.data['count']}] {event.data['name']}", file=sys.stderr, flush=True)
+        elif event.kind == "note":
+            print(f"      {printable(event.data['text'])}", file=sys.stderr, flush=True)
+        elif event.kind == "metrics":
+            numbers = ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in event.data.items() if k not in ("epoch", "epochs"))
+            print(f"      epoch {event.data['epoch']}/{event.data['epochs']}: {numbers}", file=sys.stderr, flush=True)
+        elif self._live:
+            left = event.data.get("seconds_left")
+            words = "" if left is None else f", {left:.0f} s left"
+            print(f"      {event.data['fraction']:.0%}{words}   ", end="\r", file=sys.stderr, flush=True)
+
+
+def _report_in_words(report: dict[str, Any], out: Path) -> str:
+    lines = [f"{'':<14}{'baseline':>14}{'result':>14}"]
+    old, new = report["baseline"], report["result"]
+    rows: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
+        ("size", lambda m: f"{m['size_bytes']:,} B"),
+        ("gzip", lambda m: f"{m['gzip_bytes']:,} B"),
+        ("latency p50", lambda m: f"{m['latency_ms']['p50']:.3f} ms"),
+    ]
+    for metric in ("accuracy", "agreement", "auc", "mae", "mse", "deviation"):
+        if metric in new:
+            rows.append((metric, lambda m, metric=metric: f"{m[metric]['value']:.4g}"))  # type: ignore[misc]
+    lines += [f"{name:<14}{show(old):>14}{show(new):>14}" for name, show in rows]
+    return "\n".join([*lines, f"written to {out}"])
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from optimizer.measure.latency import compare_latency, measure_latency
+
+    if not 0.1 <= options.seconds <= 600:
+        raise InputError(f"`--seconds` must be in [0.1, 600]. Received: {options.seconds}", code="BAD_SETTING")
+    _check_readable(*options.files)
+    contents = [path.read_bytes() for path in options.files]
+    for path, content in zip(options.files, contents, strict=True):
+        if content[4:8] != b"TFL3":
+            raise InputError(
+                "The file is not a .tflite", code="BAD_TFLITE", place=str(path), fix="Name files that end in .tflite."
+            )
+    latencies = measure_latency(contents, threads=options.threads, seconds=options.seconds)
+    rows = [
+        {
+            "name": path.name,
+            "size_bytes": len(content),
+            "latency_ms": latency.to_json(),
+            "speed": compare_latency(latency, latencies[0]),
+        }
+        for path, content, latency in zip(options.files, contents, latencies, strict=True)
+    ]
+    if options.json:
+        print(json.dumps({"reference": options.files[0].name, "threads": options.threads, "files": rows}, indent=2))
+        return 0
+    print(f"{'file':<32}{'bytes':>12}{'p50 ms':>10}{'p95 ms':>10}{'times faster than the first':>34}")
+    for row in rows:
+        speed, latency_ms = row["speed"], row["latency_ms"]
+        words = f"{speed['ratio']:.2f} ({speed['low']:.2f} to {speed['high']:.2f}{', a tie' if speed['tie'] else ''})"
+        print(
+            f"{printable(row['name'], 31):<32}{row['size_bytes']:>12,}{latency_ms['p50']:>10.3f}{latency_ms['p95']:>10.3f}{words:>34}"
+        )
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from optimizer.doctor import examine
+
+    findings = examine()
+    if options.json:
+        print(json.dumps(findings, indent=2))
+        return 0
+    for section, entries in findings.items():
+        print(section)
+        for name, value in entries.items():
+            print(f"    {name:<32} {value}")
+    return 0
