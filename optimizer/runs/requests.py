@@ -159,7 +159,7 @@ def run_recipe(
         RunError: BUSY.
     """
     project = store.project(project_id)
-    inputs = _inputs_of_project(project) if parent_id is None else _inputs_of_parent(store.run(parent_id), project, recipe)
+    inputs = inputs_of_project(project) if parent_id is None else _inputs_of_parent(store.run(parent_id), project, recipe)
     ensure_baseline(store, project_id, inputs, seed=recipe.seed)
     words = name or recipe.in_words()
     return store.submit(
@@ -167,7 +167,8 @@ def run_recipe(
     )
 
 
-def _inputs_of_project(project: Project) -> dict[str, Any]:
+def inputs_of_project(project: Project) -> dict[str, Any]:
+    """What an experiment of the project works on. Raises InputError NO_MODEL or NO_DATA."""
     if project.model is None:
         raise InputError("This project has no model yet", code="NO_MODEL", fix="Upload one on Model & Data.")
     if project.data_source is None:

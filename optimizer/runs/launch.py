@@ -1,0 +1,75 @@
+"""Starting the runner, and telling it that someone is there. Cheap enough for every rerun of a page."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from optimizer.runs.home import Home, touch
+
+MAX_LOG_BYTES = 5 * 1024 * 1024
+PROJECT = Path(__file__).parents[2]
+# Kept so that a runner that ends before this process does not stay behind as a zombie.
+_started: list[subprocess.Popen[bytes]] = []
+
+
+def touch_web_alive(home: Path) -> None:
+    """Say that someone uses the web process; the runner goes when nobody has for a while."""
+    touch(Home(home).web_alive)
+
+
+def ensure_runner(home: Path, *, options: tuple[str, ...] = ()) -> None:
+    """Start a runner for this home where none is alive (20 microseconds where one is).
+
+    The lock is taken here and handed to the new process, so that it is never free in between: of any number of processes that
+    call this at once, one starts a runner.
+
+    Args:
+        home: LITESMITH_HOME.
+        options: Further words of the runner's command line, e.g. ("--slots", "2").
+
+    Raises:
+        OSError: the home cannot be written, or the process cannot be started.
+    """
+    _started[:] = [process for process in _started if process.poll() is None]
+    files = Home(home.absolute())
+    lock = take_lock(files)
+    if lock is None:
+        return
+    try:
+        _start(files, lock, options)
+    finally:
+        os.close(lock)
+
+
+def take_lock(files: Home) -> int | None:
+    """Lock `runner.lock` for the life of the returned descriptor and its copies; None where a runner holds it."""
+    files.prepare()
+    descriptor = os.open(files.runner_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _start(files: Home, lock: int, options: tuple[str, ...]) -> None:
+    log = files.runner_log
+    if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
+        log.replace(log.with_suffix(".log.old"))
+    command = [sys.executable, "-m", "optimizer.runs.runner", "--home", str(files.root), "--lock-fd", str(lock), *options]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(lock,),
+            start_new_session=True,
+        )
+    _started.append(process)

@@ -1,0 +1,324 @@
+"""The process that owns the jobs of one LITESMITH_HOME: `python -m optimizer.runs.runner [--home DIR] [--slots N] [--spares N]`.
+
+It takes runs from the queue, gives each to a warm worker, listens, kills on cancel and time-out, checks and stores results, and
+outlives browser tabs and the web process. Everything happens in one thread, a tenth of a second at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import selectors
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from optimizer.errors import OptimizerError, RunError
+from optimizer.runs.assignment import Assignment, Killed
+from optimizer.runs.claims import Claims, Outcome
+from optimizer.runs.home import Home, default_home
+from optimizer.runs.launch import take_lock
+from optimizer.runs.messages import BadMessageError, Message
+from optimizer.runs.objects import disk_full_as_error
+from optimizer.runs.processes import this_process
+from optimizer.runs.recovery import recover
+from optimizer.runs.retention import discard_unused
+from optimizer.runs.run import Run, RunKind, RunState
+from optimizer.runs.settlement import PASSING, Settlement
+from optimizer.runs.store import Store
+from optimizer.runs.worker import INSPECTION, TRAINING
+from optimizer.runs.worker_pool import WorkerPool, discard
+from optimizer.runs.worker_process import Ended, WorkerProcess
+from optimizer.runs.workspace import Workspace
+
+TICK_S = 0.1
+FLUSH_S = 0.25
+HEARTBEAT_S = 1.0
+LOOK_S = 1.0
+COLLECT_S = 3600.0
+KINDS = {TRAINING: (RunKind.BASELINE, RunKind.EXPERIMENT), INSPECTION: (RunKind.INSPECT_MODEL, RunKind.INSPECT_DATA)}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a runner works.
+
+    Args:
+        slots: Training jobs at a time.
+        inspection_slots: Inspections at a time, beside the training jobs, so that an upload never waits for a training.
+        spares: Warm training workers that wait for the next job.
+        timeout_s: How long a job may take.
+        idle_exit_s: The runner ends when nothing was to do and no web process was there for so long.
+    """
+
+    slots: int = 1
+    inspection_slots: int = 2
+    spares: int = 1
+    timeout_s: float = 7200.0
+    idle_exit_s: float = 900.0
+
+
+class Runner:
+    """The loop. Make it in the main thread: workers die with the thread that started them."""
+
+    def __init__(self, home: Path, settings: Settings) -> None:
+        self._settings = settings
+        self._store = Store(home, busy_timeout_s=1.0)
+        self._files = self._store.files
+        self._claims = Claims(self._store, this_process())
+        self._pools = {
+            TRAINING: WorkerPool(home=self._files, kind=TRAINING, spares=min(settings.spares, settings.slots)),
+            INSPECTION: WorkerPool(home=self._files, kind=INSPECTION, spares=min(1, settings.inspection_slots)),
+        }
+        self._slots = {TRAINING: settings.slots, INSPECTION: settings.inspection_slots}
+        self._busy: list[Assignment] = []
+        self._settlement = Settlement(self._store, self._claims)
+        self._stopping = False
+        self._wake_seen = -1
+        self._last: dict[str, float] = {}
+        self._queued = dict.fromkeys(KINDS, 0)
+        self._active_at = time.monotonic()
+
+    def run(self) -> None:
+        """Work until told to stop (SIGTERM, SIGINT) or idle for long enough."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        self._patiently(lambda: self._recovered(recover(self._store, self._claims)), retry=True)
+        logger.info("runner %s is ready", os.getpid())
+        while not self._stopping and not self._is_idle():
+            self._listen()
+            self._tick()
+        self._shut_down()
+
+    def _stop(self, number: int, frame: object) -> None:
+        del number, frame
+        self._stopping = True
+
+    def _recovered(self, runs: list[Run]) -> None:
+        for run in runs:
+            logger.warning("run %s was interrupted", run.id)
+
+    def _patiently(self, action: Callable[[], object], *, retry: bool = False) -> bool:
+        """Do something with the database; trouble that passes is logged and tried again later. Returns whether it was done."""
+        while True:
+            try:
+                action()
+                return True
+            except RunError as error:
+                if error.code not in PASSING:
+                    raise
+                logger.warning("%s", error.line)
+            if not retry or self._stopping:
+                return False
+            time.sleep(HEARTBEAT_S)
+
+    def _listen(self) -> None:
+        """Wait a tick, or until a worker says or prints something, and take it in."""
+        with selectors.DefaultSelector() as selector:
+            for worker in self._workers():
+                for descriptor in worker.open_ends:
+                    selector.register(descriptor, selectors.EVENT_READ)
+            selector.select(TICK_S)
+        for pool in self._pools.values():
+            pool.listen()
+        for assignment in self._busy:
+            assignment.worker.collect_log()
+            self._hear(assignment, assignment.worker.messages)
+
+    def _workers(self) -> list[WorkerProcess]:
+        return [*(each.worker for each in self._busy), *(each for pool in self._pools.values() for each in pool.waiting)]
+
+    def _hear(self, assignment: Assignment, source: Callable[[], list[Message]]) -> None:
+        try:
+            for message in source():
+                assignment.hear(message)
+        except BadMessageError as error:
+            logger.warning("run %s: %s", assignment.run.id, error)
+            assignment.kill(Killed.BAD_MESSAGE)
+
+    def _tick(self) -> None:
+        for assignment in list(self._busy):
+            if assignment.is_overdue:
+                assignment.kill(Killed.TIMED_OUT)
+            ended = assignment.worker.ended()
+            if ended is not None:
+                self._settle(assignment, ended)
+        if not self._settlement.is_done and self._is_due("settle", HEARTBEAT_S):
+            self._settlement.write()
+        if self._woken() or self._is_due("look", LOOK_S):
+            self._last["look"] = time.monotonic()
+            self._patiently(self._look)
+        self._report()
+        for kind, pool in self._pools.items():
+            free = self._slots[kind] - self._busy_with(kind)
+            pool.keep(min(self._queued[kind], free))
+        if not self._busy and self._is_due("collect", COLLECT_S):
+            self._patiently(lambda: discard_unused(self._store.database, self._store.objects))
+
+    def _is_due(self, what: str, every_s: float) -> bool:
+        now = time.monotonic()
+        if now - self._last.get(what, -every_s) < every_s:
+            return False
+        self._last[what] = now
+        return True
+
+    def _woken(self) -> bool:
+        """Whether someone has touched the wake file, or a worker stands ready for a run that waits."""
+        try:
+            touched = self._files.wake.stat().st_mtime_ns
+        except FileNotFoundError:
+            touched = -1
+        changed = touched != self._wake_seen
+        self._wake_seen = touched
+        waits = any(
+            self._queued[kind] and self._pools[kind].ready and self._busy_with(kind) < self._slots[kind] for kind in KINDS
+        )
+        return changed or waits
+
+    def _busy_with(self, kind: str) -> int:
+        return sum(assignment.worker.kind == kind for assignment in self._busy)
+
+    def _look(self) -> None:
+        """Look into the store: what is to be cancelled, what is to be begun."""
+        cancelled = set(self._claims.cancelled()) if self._busy else set()
+        for assignment in self._busy:
+            if assignment.run.id in cancelled:
+                assignment.kill(Killed.CANCELLED)
+        for kind in KINDS:
+            while self._busy_with(kind) < self._slots[kind] and self._begin_next(kind):
+                pass
+            self._queued[kind] = self._claims.queued(KINDS[kind])
+
+    def _begin_next(self, kind: str) -> bool:
+        """Give the next run to a ready worker. Returns whether there may be more to begin."""
+        pool = self._pools[kind]
+        worker = pool.first_ready()
+        if worker is None:
+            return pool.is_broken and self._fail_next(kind)
+        run = self._claims.claim(KINDS[kind], worker.identity, str(worker.folder))
+        if run is None:
+            return False
+        pool.remove(worker)
+        assignment = Assignment(run, worker, self._settings.timeout_s)
+        worker.log.begin(self._files.logs / f"{run.id}.txt")
+        self._busy.append(assignment)
+        try:
+            with disk_full_as_error():
+                Workspace(store=self._store, folder=worker.folder).lay_out(run)
+        except OptimizerError as error:
+            assignment.fail(error)
+        except OSError as error:
+            assignment.fail(RunError("The run's folder could not be prepared", code="NO_WORKSPACE", received=str(error)))
+        else:
+            worker.send_job()
+            logger.info("run %s: %s began in process %s", run.id, run.kind, worker.pid)
+        return True
+
+    def _fail_next(self, kind: str) -> bool:
+        """Workers of this kind do not start: say so on the run, instead of letting it wait for ever."""
+        run = self._claims.claim(KINDS[kind], this_process(), "")
+        if run is None:
+            return False
+        error = RunError(
+            "The process that should do this work does not start",
+            code="WORKER_START",
+            received=self._pools[kind].why_not[-300:],
+            fix="Look into runner.log; `python -m optimizer doctor` says what is missing.",
+        )
+        self._settlement.add(run, Outcome(state=RunState.FAILED, error=error.to_json()))
+        return True
+
+    def _settle(self, assignment: Assignment, ended: Ended) -> None:
+        """A worker has ended: store what it made, end its run, remove its folder."""
+        self._hear(assignment, assignment.worker.drain)
+        self._busy.remove(assignment)
+        assignment.worker.log.close()
+        try:
+            with disk_full_as_error():
+                outcome = assignment.outcome(self._store.objects, ended)
+        except RunError as error:
+            outcome = Outcome(state=RunState.FAILED, error=error.to_json())
+        discard(assignment.worker)
+        self._settlement.add(assignment.run, outcome)
+
+    def _report(self) -> None:
+        """Write events, progress and the heartbeat, a few times a second at most."""
+        every_s = FLUSH_S if any(assignment.has_events for assignment in self._busy) else HEARTBEAT_S
+        if not self._is_due("report", every_s):
+            return
+        news = [assignment.news() for assignment in self._busy]
+        if not self._patiently(lambda: self._claims.report(news, spares_ready=self._pools[TRAINING].ready)):
+            for assignment, unwritten in zip(self._busy, news, strict=True):
+                assignment.keep_for_later(unwritten)
+
+    def _is_idle(self) -> bool:
+        """Whether nothing was to do, and nobody was there, for a long time."""
+        now = time.monotonic()
+        if (
+            self._busy
+            or any(self._queued.values())
+            or not self._settlement.is_done
+            or web_age_s(self._files) < self._settings.idle_exit_s
+        ):
+            self._active_at = now
+        return now - self._active_at > self._settings.idle_exit_s
+
+    def _shut_down(self) -> None:
+        """End all workers; their runs are marked as interrupted."""
+        logger.info("runner %s stops", os.getpid())
+        for assignment in list(self._busy):
+            assignment.kill(Killed.STOPPING)
+            ended = assignment.worker.ended()
+            if ended is not None:
+                self._settle(assignment, ended)
+        for pool in self._pools.values():
+            pool.close()
+        self._store.close()
+
+
+def web_age_s(files: Home) -> float:
+    """Seconds since a web process last said that someone uses it; infinite where none ever did."""
+    try:
+        return time.time() - files.web_alive.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
+
+
+def main() -> int:
+    """Run one runner for one home. Exit status 0 also where another one runs already; 2 where the database cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m optimizer.runs.runner", description="Runs the jobs of one LITESMITH_HOME.")
+    parser.add_argument("--home", type=Path, default=default_home(), help="where the state is (default: LITESMITH_HOME)")
+    parser.add_argument("--slots", type=int, default=1, help="training jobs at a time")
+    parser.add_argument("--inspection-slots", type=int, default=2, help="inspections at a time")
+    parser.add_argument("--spares", type=int, default=1, help="warm training workers that wait for the next job")
+    parser.add_argument("--idle-exit-s", type=float, default=900.0, help="end after so many seconds without work or web process")
+    parser.add_argument("--lock-fd", type=int, default=None, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    lock = take_lock(Home(arguments.home.absolute())) if arguments.lock_fd is None else arguments.lock_fd
+    if lock is None:
+        logger.info("another runner works for %s already", arguments.home)
+        return 0
+    settings = Settings(
+        slots=arguments.slots,
+        inspection_slots=arguments.inspection_slots,
+        spares=arguments.spares,
+        timeout_s=float(os.environ.get("LITESMITH_JOB_TIMEOUT_S") or Settings.timeout_s),
+        idle_exit_s=arguments.idle_exit_s,
+    )
+    try:
+        Runner(arguments.home, settings).run()
+    except OptimizerError as error:
+        logger.error("%s", error.line)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

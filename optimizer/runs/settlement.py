@@ -1,0 +1,83 @@
+"""The end of a run: its outcome is committed, then what it leaves behind is put in order."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+
+from optimizer.errors import OptimizerError, RunError
+from optimizer.runs.claims import Claims, Outcome
+from optimizer.runs.recovery import keep_log
+from optimizer.runs.requests import ensure_baseline, inputs_of_project
+from optimizer.runs.retention import INSPECTIONS, discard_unused
+from optimizer.runs.run import Run, RunState
+from optimizer.runs.store import Store
+from optimizer.runs.submission import stored_files
+
+# Trouble that passes by itself: the runner goes on and tries again.
+PASSING = frozenset({"BUSY", "DISK_FULL", "DATABASE_ERROR"})
+
+logger = logging.getLogger(__name__)
+
+
+class Settlement:
+    """Outcomes on their way into the store. One that the database cannot take now (locked, disk full) waits for the next time."""
+
+    def __init__(self, store: Store, claims: Claims) -> None:
+        self._store = store
+        self._claims = claims
+        self._unwritten: list[tuple[Run, Outcome]] = []
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing waits."""
+        return not self._unwritten
+
+    def add(self, run: Run, outcome: Outcome) -> None:
+        """Commit an outcome, now or as soon as it is possible."""
+        self._unwritten.append((run, outcome))
+        self.write()
+
+    def write(self) -> None:
+        """Commit what waits."""
+        while self._unwritten:
+            run, outcome = self._unwritten[0]
+            try:
+                self._commit(run, outcome)
+            except RunError as error:
+                if error.code not in PASSING:
+                    raise
+                logger.warning("run %s cannot be finished yet: %s", run.id, error.line)
+                return
+            self._unwritten.pop(0)
+            logger.info("run %s: %s", run.id, outcome.state)
+
+    def _commit(self, run: Run, outcome: Outcome) -> None:
+        artifacts = {**outcome.artifacts, **keep_log(self._store, run.id)}
+        try:
+            self._claims.finish(run.id, dataclasses.replace(outcome, artifacts=artifacts))
+        except RunError as error:
+            if error.code != "RUN_FINISHED":
+                raise
+            logger.warning("%s", error.line)
+        (self._store.files.logs / f"{run.id}.txt").unlink(missing_ok=True)
+        if run.kind.value in INSPECTIONS:
+            self._after_inspection(run, outcome)
+
+    def _after_inspection(self, run: Run, outcome: Outcome) -> None:
+        """A pair of model and data gets its baseline measured before anyone asks; the upload of a failed attempt is removed."""
+        if outcome.state is not RunState.SUCCEEDED:
+            # Only copies from before the submission: whoever has uploaded the same file since is about to use it.
+            uploads = {sha256 for sha256, _ in stored_files(run.inputs)}
+            discard_unused(self._store.database, self._store.objects, older_than_s=time.time() - run.created_at, among=uploads)
+            return
+        project = self._store.project(run.project_id)
+        if project.model is None or project.data is None:
+            return
+        try:
+            ensure_baseline(self._store, project.id, inputs_of_project(project), seed=0)
+        except OptimizerError as error:
+            if error.code in PASSING:
+                raise
+            logger.warning("no baseline for project %s: %s", project.id, error.line)

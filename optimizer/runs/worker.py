@@ -1,0 +1,209 @@
+"""One job in a process of its own: `python -m optimizer.runs.worker --kind training --control-fd N --event-fd N`.
+
+A worker imports what its kind of job needs, says that it is ready, waits for the path of one job's folder, does the job, says how
+it went, and ends. It is killed without ceremony on cancel and time-out, and dies with its runner.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import faulthandler
+import json
+import os
+import resource
+import secrets
+import signal
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from optimizer.context import Event
+from optimizer.errors import InputError, OptimizerError, RunError
+from optimizer.job import data_source_from_json, job_from_json
+from optimizer.runs.artifacts import REPORT
+from optimizer.runs.messages import message_line
+from optimizer.runs.objects import NO_SPACE, disk_full_error
+from optimizer.runs.run import RunKind
+from optimizer.runs.workspace import JOB_FILE, OUT
+
+TRAINING, INSPECTION = "training", "inspection"
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Run one job. Never returns: the process ends without TensorFlow's slow and crash-prone shutdown."""
+    parser = argparse.ArgumentParser(prog="python -m optimizer.runs.worker")
+    parser.add_argument("--kind", choices=(TRAINING, INSPECTION), required=True)
+    parser.add_argument("--control-fd", type=int, required=True)
+    parser.add_argument("--event-fd", type=int, required=True)
+    parser.add_argument("--parent-pid", type=int, default=0)
+    arguments = parser.parse_args()
+    faulthandler.enable()
+    die_with_runner(arguments.parent_pid)
+    confine(Path.cwd())
+    voice = Voice(arguments.event_fd)
+    warm_up(arguments.kind)
+    voice.say("ready")
+    folder = wait_for_job(arguments.control_fd)
+    work(folder, voice)
+    os._exit(0)
+
+
+def die_with_runner(parent_pid: int) -> None:
+    """Ask the kernel for SIGKILL when the runner ends.
+
+    The signal comes when the runner's *thread* that started this process ends, so the runner starts workers from its main thread
+    only. A runner that died before this call is found by the changed parent.
+    """
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if parent_pid and os.getppid() != parent_pid:
+        os._exit(1)
+
+
+def confine(folder: Path) -> None:
+    """Limit what this process may do, before any library that parses strangers' files is imported and starts threads.
+
+    Every layer of the sandbox is applied here and nowhere else. A core dump would hold the person's data, so there is none.
+
+    Args:
+        folder: The only place that the worker may write to; its current folder.
+    """
+    del folder
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def warm_up(kind: str) -> None:
+    """Import what a job of this kind needs."""
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    if kind == INSPECTION:
+        import optimizer.sources.inspection
+    else:
+        import tensorflow
+        import tensorflow_model_optimization
+
+        import optimizer.pipeline  # noqa: F401
+        from optimizer.technique import registry
+
+        registry()
+        del tensorflow, tensorflow_model_optimization
+
+
+def wait_for_job(control_fd: int) -> Path:
+    """Block until the runner names the job's folder. From then on a thread watches the pipe: it ends when the runner does."""
+    control = os.fdopen(control_fd, "rb", buffering=0)
+    line = control.readline()
+    if not line:
+        os._exit(0)
+
+    def watch() -> None:
+        while control.read(1):
+            pass
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="runner-watch", daemon=True).start()
+    return Path(line.decode().strip())
+
+
+class Voice:
+    """The pipe to the runner. Lines of several threads do not mix."""
+
+    def __init__(self, event_fd: int) -> None:
+        self._descriptor = event_fd
+        self._lock = threading.Lock()
+
+    def say(self, type_: str, *, kind: str = "", data: Mapping[str, Any] | None = None) -> None:
+        """Send one message."""
+        line = message_line(type_, kind=kind, data=data)
+        with self._lock:
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+
+    def report(self, event: Event) -> None:
+        """Send an event of the pipeline."""
+        self.say("event", kind=event.kind, data=event.data)
+
+
+def work(folder: Path, voice: Voice) -> None:
+    """Do the job of a folder and say how it went. Expected failures are told in full; of others only an id leaves the log."""
+    try:
+        record = json.loads((folder / JOB_FILE).read_text(encoding="utf-8"))
+        result = perform(record, voice)
+        if result is not None:
+            (folder / OUT / REPORT).write_text(json.dumps(result, allow_nan=False), encoding="utf-8")
+    except OptimizerError as error:
+        traceback.print_exc()
+        voice.say("error", data=error.to_json())
+    except MemoryError:
+        traceback.print_exc()
+        voice.say("error", data=_out_of_memory().to_json())
+    # Whatever else goes wrong in a technique or in TensorFlow must end as one calm line for the person and a traceback in the log.
+    except Exception as error:  # noqa: BLE001
+        error_id = secrets.token_hex(4)
+        print(f"error id {error_id}", flush=True)  # noqa: T201
+        traceback.print_exc()
+        known = _known_failure(error)
+        if known is None:
+            voice.say("crash", data={"error_id": error_id, "type": type(error).__name__})
+        else:
+            voice.say("error", data=known.to_json())
+    else:
+        voice.say("done")
+
+
+def perform(record: Mapping[str, Any], voice: Voice) -> dict[str, Any] | None:
+    """Do the work that job.json describes. Returns the report where it is not written yet."""
+    kind = RunKind(record["kind"])
+    if kind is RunKind.INSPECT_MODEL:
+        return _inspect_model(record)
+    if kind is RunKind.INSPECT_DATA:
+        return _inspect_data(record)
+    from optimizer.pipeline import perform as perform_job
+
+    perform_job(job_from_json(record["job"]), voice.report, lambda: False)
+    return None
+
+
+def _inspect_model(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a model; where the project has data, see whether they still fit. They not fitting is no failure of the model."""
+    from optimizer.sources.inspection import inspect_model
+
+    model = inspect_model(Path(record["model"]), record["model_name"])
+    report: dict[str, Any] = {"model": model, "data": None, "data_error": None}
+    if record["data"] is not None:
+        try:
+            report["data"] = _inspect_data(record)["data"]
+        except InputError as error:
+            report["data_error"] = error.to_json()
+    return report
+
+
+def _inspect_data(record: Mapping[str, Any]) -> dict[str, Any]:
+    from optimizer.sources.inspection import inspect_data
+
+    path = None if record["model"] is None else Path(record["model"])
+    return {"data": inspect_data(data_source_from_json(record["data"]), path, record["model_name"], record["seed"])}
+
+
+def _known_failure(error: Exception) -> RunError | None:
+    """Failures of the machine, not of the code: a full disk, no memory."""
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
+        return disk_full_error(error.strerror or "")
+    if type(error).__name__ == "ResourceExhaustedError":
+        return _out_of_memory()
+    return None
+
+
+def _out_of_memory() -> RunError:
+    return RunError(
+        "The run needed more memory than it may use",
+        code="OUT_OF_MEMORY",
+        fix="Use a smaller batch size, a smaller model or fewer samples.",
+    )
+
+
+if __name__ == "__main__":
+    main()

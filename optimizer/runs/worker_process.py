@@ -1,0 +1,167 @@
+"""A worker as the runner sees it: a process with two pipes, a folder and a log."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from optimizer.runs.home import Home
+from optimizer.runs.messages import Message, MessageReader
+from optimizer.runs.processes import ProcessIdentity, identity_of, kill_group
+from optimizer.runs.worker_log import WorkerLog
+
+READ_BYTES = 64 * 1024
+# Variables that a worker inherits; everything else (keys, tokens, proxies of the person) stays outside.
+PASSED_ON = (
+    "PATH",
+    "TZ",
+    "LITESMITH_TECHNIQUE_PACKAGES",
+    "CUDA_VISIBLE_DEVICES",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_NUM_INTRAOP_THREADS",
+)
+_START = "import sys; sys.path[:0] = {path!r}; sys.argv[0] = 'worker'; from optimizer.runs.worker import main; main()"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a process ended: `signal_name` where a signal killed it, else its exit status."""
+
+    status: int
+    signal_name: str = ""
+
+
+class WorkerProcess:
+    """Starts a worker and keeps its ends of the pipes. It must be made in the runner's main thread (see worker.die_with_runner)."""
+
+    def __init__(self, home: Home, kind: str) -> None:
+        self.kind = kind
+        self.id = secrets.token_hex(8)
+        self.folder = home.work / self.id
+        self.folder.mkdir(mode=0o700)
+        self.log = WorkerLog()
+        self.is_ready = False
+        self.started_at = time.monotonic()
+        self._reader = MessageReader()
+        self._at_end: set[int] = set()
+        self._start(home)
+        self.identity: ProcessIdentity = identity_of(self._process.pid)
+
+    def _start(self, home: Home) -> None:
+        control_read, self._control = os.pipe()
+        self.event_fd, event_write = os.pipe()
+        self.log_fd, log_write = os.pipe()
+        command = [sys.executable, "-I", "-u", "-c", _START.format(path=[entry for entry in sys.path if entry])]
+        command += ["--kind", self.kind, "--control-fd", str(control_read), "--event-fd", str(event_write)]
+        command += ["--parent-pid", str(os.getpid())]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                env=worker_environment(os.environ, home, self.folder),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log_write,
+                stderr=log_write,
+                pass_fds=(control_read, event_write),
+                start_new_session=True,
+            )
+        finally:
+            for descriptor in (control_read, event_write, log_write):
+                os.close(descriptor)
+        for descriptor in (self.event_fd, self.log_fd):
+            os.set_blocking(descriptor, False)
+
+    @property
+    def pid(self) -> int:
+        """The worker's pid, which is also its process group and session."""
+        return self._process.pid
+
+    def send_job(self) -> None:
+        """Tell the worker to begin with its folder's job. A worker that has just died is noticed by `ended`."""
+        try:
+            os.write(self._control, f"{self.folder}\n".encode())
+        except BrokenPipeError:
+            return
+
+    @property
+    def open_ends(self) -> set[int]:
+        """Descriptors that may still bring something: waiting on one that is at its end would never wait."""
+        return {self.event_fd, self.log_fd} - self._at_end
+
+    def messages(self) -> list[Message]:
+        """Messages that have come since. Raises BadMessageError."""
+        return list(self._reader.feed(self._read(self.event_fd)))
+
+    def collect_log(self) -> None:
+        """Move what was printed into the log."""
+        self.log.write(self._read(self.log_fd))
+
+    def _read(self, descriptor: int) -> bytes:
+        if descriptor in self._at_end:
+            return b""
+        try:
+            content = os.read(descriptor, READ_BYTES)
+        except BlockingIOError:
+            return b""
+        if not content:
+            self._at_end.add(descriptor)
+        return content
+
+    def ended(self) -> Ended | None:
+        """How the process ended; None while it lives."""
+        status = self._process.poll()
+        if status is None:
+            return None
+        if status < 0:
+            return Ended(status=status, signal_name=_signal_name(-status))
+        return Ended(status=status)
+
+    def kill(self) -> None:
+        """SIGKILL the process group and wait for the end."""
+        if self._process.poll() is None:
+            kill_group(self.pid)
+            self._process.wait()
+
+    def drain(self) -> list[Message]:
+        """What a process that has ended left in its pipes. Raises BadMessageError."""
+        while content := self._read(self.log_fd):
+            self.log.write(content)
+        found: list[Message] = []
+        while content := self._read(self.event_fd):
+            found += list(self._reader.feed(content))
+        return found
+
+    def close(self) -> None:
+        """Kill what is left, and close the pipes."""
+        self.kill()
+        for descriptor in (self._control, self.event_fd, self.log_fd):
+            os.close(descriptor)
+
+
+def worker_environment(inherited: Mapping[str, str], home: Home, folder: Path) -> dict[str, str]:
+    """A worker's environment, built from nothing."""
+    cache = home.root / "cache"
+    cache.mkdir(mode=0o700, exist_ok=True)
+    return {
+        **{name: inherited[name] for name in PASSED_ON if name in inherited},
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "LANG": "C.UTF-8",
+        "TF_USE_LEGACY_KERAS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "KERAS_HOME": str(cache),
+    }
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:
+        return str(number)
