@@ -194,10 +194,9 @@ def _values(dataset: Dataset, summary: ModelSummary, activation: str, units: int
     """Targets of the output's shape; whole numbers 0 and 1 of a table with one sigmoid unit are classes all the same."""
     if units == 1 and activation == "sigmoid" and _all_targets(dataset, lambda y: bool(np.all((y == 0) | (y == 1)))):
         return _one_unit(_as_classes(dataset), summary, activation)
-    notes = ()
-    if activation == "sigmoid" and units > 1:
-        notes = ("Several labels a sample are scored as values (mean absolute error).",)
-    return Found(dataset=dataset, task=Task.REGRESSION, notes=notes)
+    several = activation == "sigmoid" and units > 1
+    note = "Several labels a sample are scored as values (mean absolute error)."
+    return Found(dataset=dataset, task=Task.REGRESSION, notes=(note,) if several else ())
 
 
 def _values_to_classes(dataset: Dataset, summary: ModelSummary, output_shape: tuple[int, ...]) -> Dataset:
@@ -292,9 +291,16 @@ def _all_targets(dataset: Dataset, holds: Callable[[Array], bool]) -> bool:
 
 
 def _with_targets(dataset: Dataset, change: Callable[[Array], Array | None]) -> Dataset:
-    parts = {name: getattr(dataset, name) for name in SPLITS}
-    changed = {name: Split(x=part.x, y=None if part.y is None else change(part.y)) for name, part in parts.items()}
-    return replace(dataset, **changed)
+    def changed(part: Split) -> Split:
+        return Split(x=part.x, y=None if part.y is None else change(part.y))
+
+    return replace(
+        dataset,
+        train=changed(dataset.train),
+        calibration=changed(dataset.calibration),
+        validation=changed(dataset.validation),
+        test=changed(dataset.test),
+    )
 
 
 def _as_classes(dataset: Dataset) -> Dataset:

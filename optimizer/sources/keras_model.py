@@ -37,14 +37,14 @@ def load_keras_model(path: Path, summary: ModelSummary) -> tf_keras.Model:
         try:
             with SafeModeScope(True):
                 model: Any = tf_keras.models.load_model(named, compile=False, safe_mode=True)
-        # Rebuilding runs the constructors of all layers: any exception at all can come out, and each means the same to the person.
-        except Exception as error:  # noqa: BLE001
+        # Rebuilding runs the constructors of all layers: any exception can come out, and each means the same to the person.
+        except Exception as error:
             raise InputError(
                 "tf-keras could not rebuild the model",
                 code="LOAD_FAILED",
                 place=summary.name,
                 received=_first_line(error),
-                fix="Load and save it once with the tf-keras version that made it, or rebuild it from its code, and bring the new file.",
+                fix="Load and save it once with the tf-keras version that made it, and bring the new file.",
             ) from error
     return model
 

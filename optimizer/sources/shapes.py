@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from optimizer.errors import InputError
 from optimizer.sources.graph import Call, Graph, Node, Tensor
-from optimizer.sources.layer_rules import RULES, UNKNOWN, ConfigFault, LayerCall, LayerFacts, UnknownDimension
+from optimizer.sources.layer_rules import RULES, UNKNOWN, ConfigError, LayerCall, LayerFacts, UnknownDimensionError
 from optimizer.sources.layer_rules.facts import product
 from optimizer.sources.summary import Shape
 
@@ -146,9 +146,9 @@ def layer_facts(node: Node, call: LayerCall, place: str) -> LayerFacts:
         return UNKNOWN
     try:
         return rule(node.config, call)
-    except UnknownDimension:
+    except UnknownDimensionError:
         return UNKNOWN
-    except ConfigFault as fault:
+    except ConfigError as fault:
         raise InputError(
             f"The layer's {fault.setting} is impossible",
             code="BAD_CONFIG",

@@ -13,6 +13,6 @@ from optimizer.sources.layer_rules import (  # noqa: F401
     reshaping,
     wrappers,
 )
-from optimizer.sources.layer_rules.facts import RULES, UNKNOWN, ConfigFault, LayerCall, LayerFacts, UnknownDimension
+from optimizer.sources.layer_rules.facts import RULES, UNKNOWN, ConfigError, LayerCall, LayerFacts, UnknownDimensionError
 
-__all__ = ["RULES", "UNKNOWN", "ConfigFault", "LayerCall", "LayerFacts", "UnknownDimension"]
+__all__ = ["RULES", "UNKNOWN", "ConfigError", "LayerCall", "LayerFacts", "UnknownDimensionError"]

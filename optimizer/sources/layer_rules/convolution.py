@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from optimizer.sources.layer_rules.facts import (
     Config,
-    ConfigFault,
+    ConfigError,
     LayerCall,
     LayerFacts,
     choice,
@@ -26,21 +26,21 @@ Weights = dict[str, tuple[int, ...]]
 
 
 def window_length(length: int | None, size: int, stride: int, padding: str, dilation: int = 1) -> int | None:
-    """Positions that a window takes along one axis. Raises ConfigFault where the window is larger than the axis."""
+    """Positions that a window takes along one axis. Raises ConfigError where the window is larger than the axis."""
     if length is None:
         return None
     if padding in ("same", "causal"):
         return -(-length // stride)
     reach = dilation * (size - 1) + 1
     if reach > length:
-        raise ConfigFault("kernel_size", f"at most the {length} positions of its input", size)
+        raise ConfigError("kernel_size", f"at most the {length} positions of its input", size)
     return (length - reach) // stride + 1
 
 
 def _rank(config: Config, call: LayerCall) -> int:
     rank = len(call.shape) - 2
     if rank not in (1, 2, 3):
-        raise ConfigFault("input", "3 to 5 axes", f"shape {call.shape}")
+        raise ConfigError("input", "3 to 5 axes", f"shape {call.shape}")
     del config
     return rank
 
@@ -66,7 +66,7 @@ def convolution(config: Config, call: LayerCall) -> LayerFacts:
     kernel, filters, groups = wholes(config, "kernel_size", rank, None), whole(config, "filters"), whole(config, "groups", 1)
     channels = known(channels)
     if channels % groups or filters % groups:
-        raise ConfigFault("groups", f"a divisor of {channels} channels and {filters} filters", groups)
+        raise ConfigError("groups", f"a divisor of {channels} channels and {filters} filters", groups)
     positions = _window(config, spatial, kernel)
     weights = _with_bias(config, {"kernel": (*kernel, channels // groups, filters)}, filters)
     macs = times(product(positions), product(kernel), channels // groups, filters)
@@ -99,7 +99,7 @@ def _output_padding(config: Config, rank: int) -> tuple[int, ...]:
         or len(values) != rank
         or not all(isinstance(v, int) and 0 <= v < 1024 for v in values)
     ):
-        raise ConfigFault("output_padding", f"{rank} whole numbers from 0", value)
+        raise ConfigError("output_padding", f"{rank} whole numbers from 0", value)
     return tuple(values)
 
 

@@ -12,7 +12,7 @@ Config = Mapping[str, Any]
 MAX_DIMENSION = 2**31 - 1
 
 
-class ConfigFault(ValueError):
+class ConfigError(ValueError):
     """A setting in a layer's config that no Keras layer could have: its name, what was expected, what is there."""
 
     def __init__(self, setting: str, expected: str, received: object) -> None:
@@ -20,7 +20,7 @@ class ConfigFault(ValueError):
         super().__init__(f"{setting} must be {expected}, not {received!r}")
 
 
-class UnknownDimension(ValueError):
+class UnknownDimensionError(ValueError):
     """A weight's shape depends on an axis that is open."""
 
 
@@ -73,46 +73,46 @@ def plain(shape: Shape | None, *, macs: int | None = 0, weights: Mapping[str, tu
 
 
 def whole(config: Config, setting: str, default: int | None = None, low: int = 1) -> int:
-    """A whole number of at least `low`. Raises ConfigFault."""
+    """A whole number of at least `low`. Raises ConfigError."""
     value = config.get(setting, default)
     number = _as_whole(value)
     if number is None or not low <= number <= MAX_DIMENSION:
-        raise ConfigFault(setting, f"a whole number of at least {low}", value)
+        raise ConfigError(setting, f"a whole number of at least {low}", value)
     return number
 
 
 def optional_whole(config: Config, setting: str) -> int | None:
-    """A whole number from 1, or None where the config has none. Raises ConfigFault."""
+    """A whole number from 1, or None where the config has none. Raises ConfigError."""
     return None if config.get(setting) is None else whole(config, setting)
 
 
 def wholes(config: Config, setting: str, rank: int, default: int | None = 1) -> tuple[int, ...]:
-    """`rank` whole numbers from 1; a single number stands for all. Raises ConfigFault."""
+    """`rank` whole numbers from 1; a single number stands for all. Raises ConfigError."""
     value = config.get(setting, default)
     if _as_whole(value) is not None:
         value = [value] * rank
     if not isinstance(value, list | tuple) or len(value) != rank:
-        raise ConfigFault(setting, f"{rank} whole numbers", value)
+        raise ConfigError(setting, f"{rank} whole numbers", value)
     numbers = [_as_whole(item) for item in value]
     if any(number is None or not 1 <= number <= MAX_DIMENSION for number in numbers):
-        raise ConfigFault(setting, f"{rank} whole numbers of at least 1", value)
+        raise ConfigError(setting, f"{rank} whole numbers of at least 1", value)
     return tuple(number for number in numbers if number is not None)
 
 
 def choice(config: Config, setting: str, choices: Sequence[str], default: str) -> str:
-    """One of a few words, in lower case. Raises ConfigFault."""
+    """One of a few words, in lower case. Raises ConfigError."""
     value = config.get(setting, default)
     value = default if value is None else value
     if not isinstance(value, str) or value.lower() not in choices:
-        raise ConfigFault(setting, "one of " + ", ".join(choices), value)
+        raise ConfigError(setting, "one of " + ", ".join(choices), value)
     return value.lower()
 
 
 def flag(config: Config, setting: str, default: bool) -> bool:
-    """A truth value. Raises ConfigFault."""
+    """A truth value. Raises ConfigError."""
     value = config.get(setting, default)
     if not isinstance(value, bool):
-        raise ConfigFault(setting, "true or false", value)
+        raise ConfigError(setting, "true or false", value)
     return value
 
 
@@ -122,9 +122,9 @@ def channels_first(config: Config) -> bool:
 
 
 def split_channels(config: Config, shape: Shape, rank: int) -> tuple[tuple[int | None, ...], int | None]:
-    """(spatial axes, channels) of (batch, *spatial, channels) or (batch, channels, *spatial). Raises ConfigFault for another rank."""
+    """(spatial axes, channels) of (batch, *spatial, channels) or (batch, channels, *spatial). Raises ConfigError."""
     if len(shape) != rank + 2:
-        raise ConfigFault("input", f"{rank + 2} axes", f"shape {shape}")
+        raise ConfigError("input", f"{rank + 2} axes", f"shape {shape}")
     return (shape[2:], shape[1]) if channels_first(config) else (shape[1:-1], shape[-1])
 
 
@@ -134,9 +134,9 @@ def join_channels(config: Config, batch: int | None, spatial: Sequence[int | Non
 
 
 def known(dimension: int | None) -> int:
-    """The dimension; raises UnknownDimension where the axis is open."""
+    """The dimension; raises UnknownDimensionError where the axis is open."""
     if dimension is None:
-        raise UnknownDimension
+        raise UnknownDimensionError
     return dimension
 
 
@@ -156,10 +156,10 @@ def times(*factors: int | None) -> int | None:
 
 
 def as_axis(value: Any, rank: int, setting: str = "axis") -> int:
-    """An axis number from 0, from one that may count from the end. Raises ConfigFault."""
+    """An axis number from 0, from one that may count from the end. Raises ConfigError."""
     axis = _as_whole(value)
     if axis is None or not -rank <= axis < rank:
-        raise ConfigFault(setting, f"an axis of {rank}", value)
+        raise ConfigError(setting, f"an axis of {rank}", value)
     return axis % rank
 
 

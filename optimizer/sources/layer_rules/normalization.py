@@ -6,7 +6,7 @@ from typing import Any
 
 from optimizer.sources.layer_rules.facts import (
     Config,
-    ConfigFault,
+    ConfigError,
     LayerCall,
     LayerFacts,
     as_axis,
@@ -22,7 +22,7 @@ def _axes(config: Config, rank: int, default: int = -1) -> tuple[int, ...]:
     value: Any = config.get("axis", default)
     values = value if isinstance(value, list | tuple) else [value]
     if not values:
-        raise ConfigFault("axis", "at least one axis", value)
+        raise ConfigError("axis", "at least one axis", value)
     return tuple(as_axis(item, rank) for item in values)
 
 
@@ -79,7 +79,7 @@ def parametric_relu(config: Config, call: LayerCall) -> LayerFacts:
     """One slope a position, except along the shared axes."""
     shared = config.get("shared_axes") or []
     if not isinstance(shared, list | tuple):
-        raise ConfigFault("shared_axes", "a list of axes", shared)
+        raise ConfigError("shared_axes", "a list of axes", shared)
     axes = {as_axis(axis, len(call.shape), "shared_axes") for axis in shared}
     shape = tuple(1 if axis in axes else known(length) for axis, length in enumerate(call.shape) if axis > 0)
     return plain(call.shape, weights={"alpha": shape})
@@ -95,5 +95,5 @@ def discretization(config: Config, call: LayerCall) -> LayerFacts:
 def repeat_vector(config: Config, call: LayerCall) -> LayerFacts:
     """(batch, features) -> (batch, n, features)."""
     if len(call.shape) != 2:
-        raise ConfigFault("input", "2 axes", f"shape {call.shape}")
+        raise ConfigError("input", "2 axes", f"shape {call.shape}")
     return plain((call.shape[0], whole(config, "n"), call.shape[1]))

@@ -8,7 +8,7 @@ from typing import Any
 from optimizer.sources.layer_rules.facts import (
     UNKNOWN,
     Config,
-    ConfigFault,
+    ConfigError,
     LayerCall,
     LayerFacts,
     as_axis,
@@ -22,19 +22,92 @@ from optimizer.sources.layer_rules.reshaping import filled_shape
 from optimizer.sources.summary import Shape
 
 BINARY = frozenset(
-    "__operators__.add __operators__.sub __operators__.mul __operators__.truediv __operators__.pow math.add math.subtract "
-    "math.multiply math.divide math.truediv math.divide_no_nan math.multiply_no_nan math.maximum math.minimum "
-    "math.squared_difference math.pow math.floordiv math.floormod math.greater math.greater_equal math.less math.less_equal "
-    "math.equal math.not_equal math.logical_and math.logical_or".split()
+    [
+        "__operators__.add",
+        "__operators__.sub",
+        "__operators__.mul",
+        "__operators__.truediv",
+        "__operators__.pow",
+        "math.add",
+        "math.subtract",
+        "math.multiply",
+        "math.divide",
+        "math.truediv",
+        "math.divide_no_nan",
+        "math.multiply_no_nan",
+        "math.maximum",
+        "math.minimum",
+        "math.squared_difference",
+        "math.pow",
+        "math.floordiv",
+        "math.floormod",
+        "math.greater",
+        "math.greater_equal",
+        "math.less",
+        "math.less_equal",
+        "math.equal",
+        "math.not_equal",
+        "math.logical_and",
+        "math.logical_or",
+    ]
 )
 UNARY = frozenset(
-    "nn.relu nn.relu6 nn.elu nn.selu nn.gelu nn.leaky_relu nn.silu nn.swish nn.softmax nn.log_softmax nn.softplus nn.softsign "
-    "nn.sigmoid nn.tanh math.sigmoid math.tanh math.exp math.log math.log1p math.sqrt math.rsqrt math.square math.abs math.negative math.sign "
-    "math.sin math.cos math.erf math.floor math.ceil math.round math.reciprocal math.softplus math.logical_not math.is_finite "
-    "__operators__.abs __operators__.neg clip_by_value identity stop_gradient cast math.l2_normalize nn.l2_normalize".split()
+    [
+        "nn.relu",
+        "nn.relu6",
+        "nn.elu",
+        "nn.selu",
+        "nn.gelu",
+        "nn.leaky_relu",
+        "nn.silu",
+        "nn.swish",
+        "nn.softmax",
+        "nn.log_softmax",
+        "nn.softplus",
+        "nn.softsign",
+        "nn.sigmoid",
+        "nn.tanh",
+        "math.sigmoid",
+        "math.tanh",
+        "math.exp",
+        "math.log",
+        "math.log1p",
+        "math.sqrt",
+        "math.rsqrt",
+        "math.square",
+        "math.abs",
+        "math.negative",
+        "math.sign",
+        "math.sin",
+        "math.cos",
+        "math.erf",
+        "math.floor",
+        "math.ceil",
+        "math.round",
+        "math.reciprocal",
+        "math.softplus",
+        "math.logical_not",
+        "math.is_finite",
+        "__operators__.abs",
+        "__operators__.neg",
+        "clip_by_value",
+        "identity",
+        "stop_gradient",
+        "cast",
+        "math.l2_normalize",
+        "nn.l2_normalize",
+    ]
 )
 REDUCTIONS = frozenset(
-    "math.reduce_mean math.reduce_sum math.reduce_max math.reduce_min math.reduce_prod math.reduce_std math.reduce_variance".split()
+    [
+        "math.reduce_mean",
+        "math.reduce_sum",
+        "math.reduce_max",
+        "math.reduce_min",
+        "math.reduce_prod",
+        "math.reduce_std",
+        "math.reduce_variance",
+    ]
 )
 
 
@@ -122,7 +195,7 @@ def _sliced(shape: Shape, spec: Any) -> Shape | None:
 def _matmul(call: LayerCall) -> LayerFacts:
     left, right = (list(shape) for shape in call.inputs)
     if len(left) < 2 or len(right) < 2:
-        raise ConfigFault("inputs", "at least 2 axes", [left, right])
+        raise ConfigError("inputs", "at least 2 axes", [left, right])
     if call.arguments.get("transpose_a"):
         left[-2:] = left[:-3:-1]
     if call.arguments.get("transpose_b"):

@@ -7,7 +7,7 @@ from typing import Any
 from optimizer.sources.layer_rules.convolution import window_length
 from optimizer.sources.layer_rules.facts import (
     Config,
-    ConfigFault,
+    ConfigError,
     LayerCall,
     LayerFacts,
     choice,
@@ -78,13 +78,13 @@ def cropping(config: Config, call: LayerCall) -> LayerFacts:
     smaller: list[int | None] = []
     for length, (before, after) in zip(spatial, _margins(config, "cropping", rank), strict=True):
         if length is not None and length - before - after < 1:
-            raise ConfigFault("cropping", f"less than the {length} positions of its input", [before, after])
+            raise ConfigError("cropping", f"less than the {length} positions of its input", [before, after])
         smaller.append(None if length is None else length - before - after)
     return plain(join_channels(config, call.shape[0], smaller, channels))
 
 
 def _margins(config: Config, setting: str, rank: int) -> list[tuple[int, int]]:
-    """Before and after of each axis, from n, [n, n] or [[before, after], ...]. Raises ConfigFault."""
+    """Before and after of each axis, from n, [n, n] or [[before, after], ...]. Raises ConfigError."""
     value = config.get(setting, 1)
     items: list[Any]
     if isinstance(value, int):
@@ -95,5 +95,5 @@ def _margins(config: Config, setting: str, rank: int) -> list[tuple[int, int]]:
         items = []
     pairs = [(item, item) if isinstance(item, int) else tuple(item) if isinstance(item, list | tuple) else () for item in items]
     if len(pairs) != rank or not all(len(p) == 2 and all(isinstance(v, int) and 0 <= v <= 2**20 for v in p) for p in pairs):
-        raise ConfigFault(setting, f"{rank} whole numbers or pairs of them, from 0", value)
+        raise ConfigError(setting, f"{rank} whole numbers or pairs of them, from 0", value)
     return [(pair[0], pair[1]) for pair in pairs]

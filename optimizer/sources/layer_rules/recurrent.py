@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optimizer.sources.layer_rules.facts import (
     Config,
-    ConfigFault,
+    ConfigError,
     LayerCall,
     LayerFacts,
     flag,
@@ -21,7 +21,7 @@ GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 def recurrent(class_name: str, config: Config, call: LayerCall) -> LayerFacts:
     """(batch, steps, features) -> (batch, units), or (batch, steps, units) with return_sequences; then the states."""
     if len(call.shape) != 3:
-        raise ConfigFault("input", "3 axes (batch, steps, features)", f"shape {call.shape}")
+        raise ConfigError("input", "3 axes (batch, steps, features)", f"shape {call.shape}")
     batch, steps, features = call.shape
     units, features = whole(config, "units"), known(features)
     width = GATES[class_name] * units

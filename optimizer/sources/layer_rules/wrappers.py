@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optimizer.sources.layer_rules.facts import RULES, UNKNOWN, Config, ConfigFault, LayerCall, LayerFacts, plain, rule, times
+from optimizer.sources.layer_rules.facts import RULES, UNKNOWN, Config, ConfigError, LayerCall, LayerFacts, plain, rule, times
 from optimizer.sources.summary import Shape
 
 
 def _wrapped(config: Config, setting: str = "layer") -> tuple[str, Config]:
     layer: Any = config.get(setting)
     if not isinstance(layer, Mapping) or not isinstance(layer.get("config"), Mapping):
-        raise ConfigFault(setting, "a layer", layer)
+        raise ConfigError(setting, "a layer", layer)
     return str(layer.get("class_name")), layer["config"]
 
 
@@ -33,7 +33,7 @@ def time_distributed(config: Config, call: LayerCall) -> LayerFacts:
 def bidirectional(config: Config, call: LayerCall) -> LayerFacts:
     """The wrapped recurrent layer forward and backward, merged."""
     class_name, inner = _wrapped(config)
-    if class_name not in RULES or config.get("backward_layer") not in (None,) and not _same_units(config):
+    if class_name not in RULES or (config.get("backward_layer") not in (None,) and not _same_units(config)):
         return UNKNOWN
     facts = RULES[class_name](inner, LayerCall(inputs=call.inputs[:1]))
     if facts.weights is None or len(facts.outputs) > 1:

@@ -40,7 +40,7 @@ class _Builder:
                 code="SUBCLASSED",
                 place=self._place,
                 received=str(class_name),
-                fix="Rebuild it with the functional API (keras.Model(inputs, outputs)) or as a Sequential, load its weights, and save that.",
+                fix="Rebuild it with keras.Model(inputs, outputs) or as a Sequential, load its weights, and save that.",
             )
         name = self._name(config.get("name", fallback_name))
         if class_name == "Sequential":

@@ -121,7 +121,7 @@ def match_checkpoint(graph: Graph, stored: Stored, inference: Inference, place: 
 def _checkpoint_graph(
     graph: Graph, folder: str, stored: Stored, inference: Inference, prefix: str, place: str, used: set[str]
 ) -> dict[str, Shapes]:
-    """Follow tf-keras's naming: a list of layers is stored under its classes' names in snake case, numbered from the second on."""
+    """Follow tf-keras's naming: a list of layers is stored under its classes' names in snake case, numbered from the second."""
     found: dict[str, Shapes] = {}
     counts: dict[str, int] = {}
     for node in graph.nodes:

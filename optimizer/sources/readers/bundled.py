@@ -54,7 +54,7 @@ def _downloaded(name: str, class_names: tuple[str, ...] = ()) -> Parts:
     try:
         (x, y), (x_test, y_test) = getattr(tf_keras.datasets, name).load_data()
     # tf_keras wraps every download failure (no route, DNS, HTTP status, time-out) in a plain Exception.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         raise InputError(
             f"The data set {name} could not be downloaded",
             code="NO_NETWORK",

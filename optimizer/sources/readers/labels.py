@@ -28,8 +28,8 @@ class Labels:
 def understand_labels(y: Array | None, *, place: str, floats_are_values: bool = False) -> Labels:
     """Tell classes from values.
 
-    Text becomes classes in sorted order; one row of 0 and 1 with a single 1 (one-hot) becomes its class number; few distinct whole
-    numbers from 0 are classes; all else is values.
+    Text becomes classes in sorted order; one row of 0 and 1 with a single 1 (one-hot) becomes its class number; few distinct
+    whole numbers from 0 are classes; all else is values.
 
     Raises:
         InputError: NON_FINITE, BAD_ARRAY.

@@ -6,7 +6,7 @@ import math
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -119,7 +119,7 @@ def _checked_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) 
     return size
 
 
-def _read_header(file: IO[bytes], place: str) -> tuple[tuple[int, ...], np.dtype, int]:  # type: ignore[type-arg]
+def _read_header(file: IO[bytes], place: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
     """Shape, dtype and header length of a .npy. Raises InputError BAD_ARRAY."""
     try:
         version = np.lib.format.read_magic(file)

@@ -12,15 +12,19 @@ from optimizer.errors import InputError
 from optimizer.job import DataSource
 from optimizer.sources.dataset import Array, Dataset, Split
 from optimizer.sources.readers.bundled import BUNDLED, parts_sha256, read_bundled
+from optimizer.sources.readers.images import read_image_folders
 from optimizer.sources.readers.labels import Labels, understand_labels
 from optimizer.sources.readers.npz import read_npz
 from optimizer.sources.readers.parts import MAX_SAMPLES, Parts, file_sha256
 from optimizer.sources.readers.splits import split_indices
+from optimizer.sources.readers.table import read_csv
 
 Reader = Callable[[Path, str, str], Parts]
 
 READERS: dict[str, Reader] = {
     ".npz": lambda path, name, label: read_npz(path, name),
+    ".csv": read_csv,
+    ".zip": lambda path, name, label: read_image_folders(path, name),
 }
 """Reader of each extension: (path, name for errors, label column) -> Parts."""
 
@@ -68,20 +72,18 @@ def _read_file(path: Path, name: str, label: str) -> Parts:
 
 def _with_test_file(parts: Parts, source: DataSource) -> Parts:
     """The same data with the test split of a second file (its x_test where it has one, all of it otherwise)."""
-    assert_path = source.test_path
-    if assert_path is None:
+    path = source.test_path
+    if path is None:
         return parts
-    test = _read_file(assert_path, assert_path.name, source.label)
+    test = _read_file(path, path.name, source.label)
     x_test, y_test = (test.x, test.y) if test.x_test is None else (test.x_test, test.y_test)
     if (parts.y is None) != (y_test is None):
-        raise InputError(
-            "One of the two data files has labels and the other has none", code="DATA_MISMATCH", place=assert_path.name
-        )
+        raise InputError("One of the two data files has labels and the other has none", code="DATA_MISMATCH", place=path.name)
     if test.class_names != parts.class_names:
         raise InputError(
             "The test file has other classes than the training file",
             code="DATA_MISMATCH",
-            place=assert_path.name,
+            place=path.name,
             expected=", ".join(parts.class_names),
             received=", ".join(test.class_names),
         )
@@ -121,6 +123,8 @@ def _understand(parts: Parts, name: str) -> tuple[Labels, Array | None, Array | 
         raise InputError(
             "The labels of the train and test parts differ in shape", code="BAD_ARRAY", place=name, received=received
         )
+    if (parts.y.dtype.kind in "US") != (parts.y_test.dtype.kind in "US"):
+        raise InputError("The labels are text in one part and numbers in the other", code="BAD_ARRAY", place=name)
     both = np.concatenate([parts.y, parts.y_test])
     labels = understand_labels(both, place=f"{name}, labels", floats_are_values=parts.floats_are_values)
     if labels.y is None:

@@ -1,0 +1,109 @@
+"""What range the values have, what range the model seems to expect, and the scalings that could bridge the two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from optimizer.sources.dataset import UNSCALED, Array, Dataset, InputScaling, PreparedData
+from optimizer.sources.summary import LayerSummary, ModelSummary
+
+OWN_SCALING = ("Rescaling", "Normalization", "BatchNormalization", "LayerNormalization")
+"""First layers that make the scale of the input a matter of the model itself. The batch and layer kinds are learned on the raw scale."""
+
+
+def value_range(dataset: Dataset) -> str:
+    """The range of the training samples in words: "whole numbers 0 to 255", "numbers -1.5 to 2.25"."""
+    x = dataset.train.x
+    low, high = float(x.min()), float(x.max())
+    kind = "whole numbers" if _whole(x) else "numbers"
+    return f"{kind} {low:.4g} to {high:.4g}"
+
+
+def scaling_candidates(prepared: PreparedData, summary: ModelSummary | None = None) -> list[InputScaling]:
+    """Scalings worth trying on the validation split, "as stored" first; it is the only one where the model takes raw values.
+
+    Args:
+        prepared: The data, matched to the model; statistics come from its train split only.
+        summary: The model, to see whether it scales its input itself.
+    """
+    x = prepared.dataset.train.x
+    first = None if summary is None else first_layer(summary)
+    if prepared.input_dtype != "float32" or (
+        first is not None and first.class_name in ("Rescaling", "Normalization", "Embedding")
+    ):
+        return [UNSCALED]
+    low, high = float(x.min()), float(x.max())
+    candidates = [UNSCALED]
+    if low >= 0 and _whole(x) and high > 1:
+        candidates += _whole_number_scalings(255.0 if 128 <= high <= 255 else high)
+    elif low >= 0 and high <= 1:
+        candidates += [InputScaling(name="x * 255", scale=255.0), InputScaling(name="2 x - 1", scale=2.0, offset=-1.0)]
+    if len(prepared.input_shape) == 1 or prepared.dataset.kind == "images":
+        candidates.append(_standardized(prepared))
+    return candidates
+
+
+def _whole_number_scalings(top: float) -> list[InputScaling]:
+    """0 to `top` brought to 0..1 and to -1..1."""
+    half = top / 2
+    return [
+        InputScaling(name=f"x / {top:g}", scale=1 / top),
+        InputScaling(name=f"x / {half:g} - 1", scale=1 / half, offset=-1.0),
+    ]
+
+
+def _standardized(prepared: PreparedData) -> InputScaling:
+    """Mean 0 and deviation 1: for each column of a table, for each channel of images."""
+    x = np.asarray(prepared.dataset.train.x)
+    x = x.reshape((len(x), *prepared.input_shape))
+    if prepared.dataset.kind == "images" and len(prepared.input_shape) != 3:
+        axes: tuple[int, ...] | None = None
+    else:
+        axes = tuple(range(x.ndim - 1))
+    mean, deviation = np.mean(x, axis=axes, dtype=np.float64), np.std(x, axis=axes, dtype=np.float64)
+    # A column that never changes stays at 0 after its mean is taken away.
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    scale, offset = 1 / deviation, -mean / deviation
+    if scale.ndim == 0:
+        return InputScaling(name="standardized", scale=float(scale), offset=float(offset))
+    return InputScaling(name="standardized", scale=tuple(map(float, scale)), offset=tuple(map(float, offset)))
+
+
+def _whole(x: Array) -> bool:
+    return x.dtype.kind in "biu" or bool(np.all(x == np.floor(x)))
+
+
+def first_layer(summary: ModelSummary) -> LayerSummary | None:
+    """The first layer that changes values: inputs and random augmentation are passed over."""
+    for layer in summary.layers:
+        if layer.class_name != "InputLayer" and not layer.class_name.startswith("Random"):
+            return layer
+    return None
+
+
+def expected_range_in_words(summary: ModelSummary) -> str:
+    """What the file alone says about the values that the model takes."""
+    layer = first_layer(summary)
+    name = "" if layer is None else layer.class_name
+    if layer is not None and name == "Rescaling":
+        return f"raw values: the model starts with {_rescaling_in_words(layer.config)}"
+    if name == "Normalization":
+        return "raw values: the model starts with Normalization, which knows their mean and variance"
+    if layer is not None and name == "Embedding":
+        return f"whole numbers 0 to {int(layer.config.get('input_dim', 1)) - 1}: the model starts with an Embedding"
+    if summary.input_dtypes and summary.input_dtypes[0].startswith(("int", "uint")):
+        return f"whole numbers ({summary.input_dtypes[0]})"
+    return "the file does not say; it is found by trying the usual scalings on the validation split"
+
+
+def _rescaling_in_words(config: Mapping[str, Any]) -> str:
+    scale, offset = config.get("scale", 1.0), config.get("offset", 0.0)
+    if not isinstance(scale, int | float) or not isinstance(offset, int | float) or scale == 0:
+        return "Rescaling"
+    text = f"x / {1 / scale:.6g}" if abs(scale) < 1 else f"{scale:.6g} x"
+    if offset:
+        text += f" {'+' if offset > 0 else '-'} {abs(offset):.6g}"
+    return f"Rescaling ({text})"
