@@ -10,8 +10,8 @@ import numpy as np
 from optimizer.sources.dataset import UNSCALED, Array, Dataset, InputScaling, PreparedData
 from optimizer.sources.summary import LayerSummary, ModelSummary
 
-OWN_SCALING = ("Rescaling", "Normalization", "BatchNormalization", "LayerNormalization")
-"""First layers that make the scale of the input a matter of the model itself. The batch and layer kinds are learned on the raw scale."""
+RAW_INPUT = ("Rescaling", "Normalization", "Embedding")
+"""First layers that take raw values: any scaling before them would be one too many."""
 
 
 def value_range(dataset: Dataset) -> str:
@@ -31,9 +31,7 @@ def scaling_candidates(prepared: PreparedData, summary: ModelSummary | None = No
     """
     x = prepared.dataset.train.x
     first = None if summary is None else first_layer(summary)
-    if prepared.input_dtype != "float32" or (
-        first is not None and first.class_name in ("Rescaling", "Normalization", "Embedding")
-    ):
+    if prepared.input_dtype != "float32" or (first is not None and first.class_name in RAW_INPUT):
         return [UNSCALED]
     low, high = float(x.min()), float(x.max())
     candidates = [UNSCALED]

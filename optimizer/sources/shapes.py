@@ -130,7 +130,7 @@ def _evaluate(
     if node.graph is not None:
         return _follow(node.graph, inputs, inference, name + "/", place)
     known = [shape for shape in inputs if shape is not None]
-    if len(known) < len(inputs) or (not inputs and node.class_name != "InputLayer"):
+    if len(known) < len(inputs) or not inputs:
         facts = UNKNOWN
     else:
         facts = layer_facts(node, LayerCall(inputs=tuple(known), arguments=call.arguments), f"{place}, layer {name}")

@@ -1,4 +1,4 @@
-"""Multi-head attention."""
+"""Attention, with and without heads of its own."""
 
 from __future__ import annotations
 
@@ -55,3 +55,22 @@ def _macs(steps: int | None, sources: int | None, heads: int, widths: dict[str, 
         times(steps, sources, heads, size + value_size),
     )
     return None if None in parts else sum(part or 0 for part in parts)
+
+
+@rule("Attention", "AdditiveAttention")
+def attention(config: Config, call: LayerCall) -> LayerFacts:
+    """Query (batch, T, d), value (batch, S, v) and key (batch, S, d) -> (batch, T, v); scores can be scaled by weights."""
+    if (
+        len(call.inputs) not in (2, 3)
+        or any(len(shape) != 3 for shape in call.inputs)
+        or config.get("score_mode", "dot") != "dot"
+    ):
+        return UNKNOWN
+    query, value = call.inputs[:2]
+    if "score_mode" not in config:
+        # AdditiveAttention: a sum through tanh, weighted by one value a feature.
+        weights: dict[str, tuple[int, ...]] = {"scale": (known(query[-1]),)} if flag(config, "use_scale", True) else {}
+    else:
+        weights = {"scale": ()} if flag(config, "use_scale", False) else {}
+    macs = times(query[1], value[1], (query[-1] or 0) + (value[-1] or 0))
+    return plain((*query[:-1], value[-1]), macs=macs, weights=weights)

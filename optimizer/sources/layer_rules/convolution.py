@@ -73,7 +73,14 @@ def convolution(config: Config, call: LayerCall) -> LayerFacts:
     return plain(join_channels(config, call.shape[0], positions, filters), macs=macs, weights=weights)
 
 
-@rule("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "Convolution2DTranspose", "Convolution3DTranspose")
+@rule(
+    "Conv1DTranspose",
+    "Conv2DTranspose",
+    "Conv3DTranspose",
+    "Convolution1DTranspose",
+    "Convolution2DTranspose",
+    "Convolution3DTranspose",
+)
 def transposed_convolution(config: Config, call: LayerCall) -> LayerFacts:
     """Kernel (*window, filters, channels); every input position meets the whole kernel once."""
     rank = _rank(config, call)

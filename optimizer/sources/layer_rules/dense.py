@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from optimizer.sources.layer_rules.facts import Config, LayerCall, LayerFacts, flag, known, plain, product, rule, times, whole
+from optimizer.sources.layer_rules.facts import (
+    UNKNOWN,
+    Config,
+    ConfigError,
+    LayerCall,
+    LayerFacts,
+    flag,
+    known,
+    plain,
+    product,
+    rule,
+    times,
+    whole,
+)
 
 
 @rule("Dense")
@@ -21,3 +34,33 @@ def embedding(config: Config, call: LayerCall) -> LayerFacts:
     """(batch, ...) whole numbers -> (batch, ..., output_dim); a look-up, no multiplications."""
     rows, columns = whole(config, "input_dim"), whole(config, "output_dim")
     return plain((*call.shape, columns), weights={"embeddings": (rows, columns)})
+
+
+@rule("EinsumDense")
+def einsum_dense(config: Config, call: LayerCall) -> LayerFacts:
+    """A dense layer written as "ab,bc->ac"; only equations without an ellipsis are followed."""
+    equation, output = config.get("equation"), config.get("output_shape")
+    if not isinstance(equation, str) or "..." in equation or not isinstance(output, int | list | tuple):
+        return UNKNOWN
+    left, _, result = equation.replace(" ", "").partition("->")
+    source, _, kernel = left.partition(",")
+    if len(source) != len(call.shape) or len(set(source)) < len(source) or not set(kernel) <= set(source) | set(result):
+        return UNKNOWN
+    sizes = dict(zip(source, call.shape, strict=True))
+    given = [output] if isinstance(output, int) else list(output)
+    if len(given) != len(result) - 1:
+        return UNKNOWN
+    for letter, length in zip(result[1:], given, strict=True):
+        if length is not None and (not isinstance(length, int) or length < 1):
+            raise ConfigError("output_shape", "whole numbers of at least 1", output)
+        sizes[letter] = sizes.get(letter) if length is None else length
+    bias = config.get("bias_axes")
+    weights = {"kernel": tuple(known(sizes[letter]) for letter in kernel)}
+    if isinstance(bias, str) and bias:
+        if not set(bias) <= set(result):
+            raise ConfigError("bias_axes", f"letters of {result}", bias)
+        first = min(result.index(letter) for letter in bias)
+        weights["bias"] = tuple(known(sizes[letter]) if letter in bias else 1 for letter in result[first:])
+    letters = sorted((set(source) | set(kernel)) - {result[0]})
+    macs = times(*(sizes[letter] for letter in letters))
+    return plain((call.shape[0], *(sizes[letter] for letter in result[1:])), macs=macs, weights=weights)

@@ -39,7 +39,7 @@ def recurrent(class_name: str, config: Config, call: LayerCall) -> LayerFacts:
     return LayerFacts(outputs=(output, *[(batch, units)] * states), macs=macs, weights=weights)
 
 
-@rule("LSTM", "CuDNNLSTM")
+@rule("LSTM")
 def lstm(config: Config, call: LayerCall) -> LayerFacts:
     """Four gates."""
     return recurrent("LSTM", config, call)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
 from collections.abc import Mapping
 
@@ -136,9 +138,19 @@ def _checkpoint_graph(
             inner = f"{path}/{folder.split('/')[-1]}"
             found.update(_checkpoint_graph(node.graph, inner, stored, inference, f"{prefix}{node.name}/", place, used))
         else:
-            weights = {key[len(path) + 1 :]: shape for key, shape in stored.items() if key.startswith(path + "/")}
+            weights = _below(path + "/", stored)
             used.update(f"{path}/{key}" for key in weights)
             found[prefix + node.name] = _checkpoint_leaf(node, weights, inference, prefix + node.name, place)
+    return found
+
+
+def _below(folder: str, stored: Stored) -> Stored:
+    """Weights under a folder, by the rest of their path; `stored` is sorted by path."""
+    paths = list(stored)
+    start = bisect.bisect_left(paths, folder)
+    found: Stored = {}
+    for path in itertools.takewhile(lambda path: path.startswith(folder), itertools.islice(paths, start, None)):
+        found[path[len(folder) :]] = stored[path]
     return found
 
 

@@ -211,10 +211,10 @@ def _features(frame: pandas.DataFrame, name: str) -> Array:
         if kind.kind not in "biuf":
             raise _not_a_number(frame[column], str(column), name)
     if all(kind.kind in "biu" for kind in frame.dtypes):
-        whole = frame.to_numpy(dtype=np.int64)
+        whole: Array = frame.to_numpy(dtype=np.int64)
         return whole.astype(np.uint8) if whole.min() >= 0 and whole.max() <= 255 else whole
     with np.errstate(over="ignore"):
-        values = frame.to_numpy(dtype=np.float64).astype(np.float32)
+        values: Array = frame.to_numpy(dtype=np.float64).astype(np.float32)
     if not np.isfinite(values).all():
         row, number = (int(n) for n in np.argwhere(~np.isfinite(values))[0])
         raise _bad_cell(f"Column {str(frame.columns[number])!r} holds an infinite value", name, row)
