@@ -5,9 +5,6 @@ The exported graph has a batch of one, as devices run it: microcontroller runtim
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.errors import RunError
+from optimizer.quiet import quiet_standard_error
 
 RepresentativeDataset = Callable[[], Iterator[list[npt.NDArray[Any]]]]
 
@@ -48,7 +46,7 @@ def convert(keras_model: Any, configure: Callable[[Any], None] | None = None) ->
     if configure is not None:
         configure(converter)
     try:
-        with _quiet_standard_error():
+        with quiet_standard_error():
             return bytes(converter.convert())
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         raise _failure(error) from error
@@ -104,21 +102,3 @@ def _failure(error: Exception) -> RunError:
         received=str(error),
         fix="Try other activations or weights in the quantization step, or look at the run's log for the operator that is named.",
     )
-
-
-@contextlib.contextmanager
-def _quiet_standard_error() -> Iterator[None]:
-    """Keep the converter's C++ chatter off standard error, where progress goes; show it after all when the conversion fails."""
-    with tempfile.TemporaryFile() as kept:
-        saved = os.dup(2)
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(saved, 2)
-            kept.seek(0)
-            os.write(2, kept.read()[-20_000:])
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,25 @@ def quantize_int8_weights(float_file: bytes, *, per_tensor: bool) -> bytes:
     for operator in (operators.CONV_2D, operators.FULLY_CONNECTED, operators.EMBEDDING_LOOKUP, operators.BATCH_MATMUL):
         recipe.add_dynamic_config(regex=".*", operation_name=operator, num_bits=8, granularity=_granularity(per_tensor))
     return _quantized(float_file, recipe, samples=None)
+
+
+def quantize_int16_activations(float_file: bytes, samples: npt.NDArray[Any], *, per_tensor: bool) -> bytes:
+    """int8 weights with int16 activations, calibrated; float32 input and output.
+
+    TensorFlow's converter cannot give such a file one scale a kernel where it holds a depthwise convolution.
+    """
+    from litert_quantizer import qtyping, recipe_manager
+
+    recipe = recipe_manager.RecipeManager()
+    recipe.add_static_config(
+        regex=".*",
+        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+        activation_num_bits=16,
+        weight_num_bits=8,
+        weight_granularity=_granularity(per_tensor),
+    )
+    _keep_float_input_output(recipe)
+    return _quantized(float_file, recipe, samples=samples)
 
 
 def quantize_int4(
@@ -61,11 +81,17 @@ def quantize_int4(
     for operator in (operators.CONV_2D, operators.FULLY_CONNECTED):
         recipe.add_static_config(operation_name=operator, weight_num_bits=4, algorithm_key=octav, **everywhere)
     if not integer_input_output:
-        for operator in (operators.INPUT, operators.OUTPUT):
-            recipe.add_quantization_config(
-                regex=".*", operation_name=operator, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
-            )
+        _keep_float_input_output(recipe)
     return _mend_zero_scales(_quantized(float_file, recipe, samples=samples))
+
+
+def _keep_float_input_output(recipe: Any) -> None:
+    from litert_quantizer import algorithm_manager, qtyping
+
+    for operator in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
+        recipe.add_quantization_config(
+            regex=".*", operation_name=operator, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
+        )
 
 
 def _granularity(per_tensor: bool) -> Any:
@@ -80,8 +106,15 @@ def _quantized(float_file: bytes, recipe: Any, *, samples: npt.NDArray[Any] | No
     engine = quantizer.Quantizer(bytearray(float_file), recipe.get_quantization_recipe())
     quiet = io.StringIO()
     try:
-        # It prints sizes on standard output, which belongs to our own JSON, and divides by the empty range of all-zero channels.
-        with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet), np.errstate(divide="ignore", invalid="ignore"):
+        # It prints sizes on standard output, which belongs to our own JSON, warns of its own calibration, and divides by the empty
+        # range of all-zero channels.
+        with (
+            contextlib.redirect_stdout(quiet),
+            contextlib.redirect_stderr(quiet),
+            np.errstate(divide="ignore", invalid="ignore"),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
             calibration = None if samples is None else engine.calibrate(_calibration_data(float_file, samples))
             content = engine.quantize(calibration).quantized_model
     except (ValueError, RuntimeError, KeyError, TypeError) as error:

@@ -24,6 +24,7 @@ from optimizer.measure.metrics import Measured, measure
 from optimizer.measure.quality import compare_quality
 from optimizer.model import Model
 from optimizer.promises import PromiseResult, promise_from_json, promise_to_json
+from optimizer.quiet import quiet_standard_error
 from optimizer.recipe import Recipe
 from optimizer.sources.fit import prepare
 from optimizer.sources.keras_model import load_keras_model
@@ -92,7 +93,7 @@ def perform(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str
     start = context.original if job.start is None else _start_model(job.start)
     model, records = _run_steps(job.recipe, start, context, stages)
     stages.enter("Measure")
-    measured = _measure_result(model, summary, context, baseline, is_baseline=not job.recipe.steps and job.start is None)
+    measured = _measure_result(_litert(model), context, baseline, is_baseline=not job.recipe.steps and job.start is None)
     content = _report(job, summary, context, baseline, records, measured)
     _write_outputs(job, content, model, measured)
     return content
@@ -102,7 +103,8 @@ class _Stages:
     """Numbers the parts of a run for progress bars."""
 
     def __init__(self, recipe: Recipe, report: Report) -> None:
-        self._count = len(recipe.steps) + 4
+        converts = bool(recipe.steps) and recipe.steps[-1].produces is Stage.LITERT
+        self._count = len(recipe.steps) + (3 if converts else 4)
         self._index = 0
         self._report = report
 
@@ -112,7 +114,8 @@ class _Stages:
 
 
 def _prepare(job: Job, report: Report, cancelled: Callable[[], bool]) -> tuple[ModelSummary, RunContext]:
-    import tensorflow as tf
+    with quiet_standard_error():
+        import tensorflow as tf
 
     summary = read_model_summary(job.model, name=job.model_name)
     dataset = read_dataset(job.data, seed=job.recipe.seed)
@@ -173,8 +176,6 @@ def _run_steps(recipe: Recipe, model: Model, context: RunContext, stages: _Stage
         model = model.changed(litert=_final_conversion(model))
         results = _checked(model, "conversion")
         records.append(_record("conversion", started, narrator, results))
-    else:
-        stages.enter("Converted")
     return model, records
 
 
@@ -224,26 +225,29 @@ def _checked(model: Model, stage: str) -> list[PromiseResult]:
 
 
 def _measure_result(
-    model: Model, summary: ModelSummary, context: RunContext, baseline: Baseline, *, is_baseline: bool
+    content: bytes, context: RunContext, baseline: Baseline, *, is_baseline: bool
 ) -> tuple[Measured, dict[str, Any]]:
     """Measure the result beside the baseline; a baseline run hands over what it measured already."""
-    del summary
     if is_baseline:
         return baseline.measured, {}
-    if model.litert is None:
-        raise AssertionError("unreachable: _run_steps always converts")
     latencies = measure_latency(
-        [baseline.content, model.litert], threads=context.threads, seed=context.seed, check_cancelled=context.check_cancelled
+        [baseline.content, content], threads=context.threads, seed=context.seed, check_cancelled=context.check_cancelled
     )
-    measured = measure(model.litert, context, latencies[1], baseline_outputs=baseline.measured.quality.outputs)
+    measured = measure(content, context, latencies[1], baseline_outputs=baseline.measured.quality.outputs)
     old, new = baseline.measured, measured
     comparison = {
-        "size_ratio": len(baseline.content) / len(model.litert),
+        "size_ratio": len(baseline.content) / len(content),
         "gzip_ratio": old.metrics["gzip_bytes"] / new.metrics["gzip_bytes"],
         "latency": {**compare_latency(latencies[1], latencies[0]), "baseline_ms": latencies[0].to_json()},
         "quality": compare_quality(new.quality.metric, new.quality.scores, old.quality.scores, context.data.dataset.test),
     }
     return measured, comparison
+
+
+def _litert(model: Model) -> bytes:
+    if model.litert is None:
+        raise ValueError("The model has not been converted.")
+    return model.litert
 
 
 def _report(
@@ -279,8 +283,7 @@ def _write_outputs(job: Job, content: dict[str, Any], model: Model, result: tupl
     import hashlib
 
     job.out.mkdir(parents=True, exist_ok=True)
-    if model.litert is not None:
-        (job.out / "model.tflite").write_bytes(model.litert)
+    (job.out / "model.tflite").write_bytes(_litert(model))
     (job.out / "recipe.json").write_text(json.dumps(job.recipe.to_json(), indent=2) + "\n")
     quality = result[0].quality
     arrays: dict[str, Any] = {"scores": quality.scores}

@@ -230,13 +230,14 @@ def checked_value(technique_name: str, setting: Param, value: Any) -> Any:
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
             raise refuse("a list of layer names")
         return tuple(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise refuse("a number")
-    if setting.kind is int and value != int(value):
-        raise refuse("a whole number")
+    # The bounds come before any arithmetic: they also refuse NaN, infinity and integers that no float can hold.
     if setting.low is None or setting.high is None or not setting.low <= value <= setting.high:
         low, high = (f"{bound:g}" if setting.kind is int else repr(float(bound or 0)) for bound in (setting.low, setting.high))
         raise refuse(f"in [{low}, {high}]")
+    if setting.kind is int and value != int(value):
+        raise refuse("a whole number")
     return setting.kind(value)
 
 

@@ -6,7 +6,15 @@ from optimizer.errors import InputError, PromiseBroken, RunError, error_from_jso
 
 
 def test_an_error_is_one_line_with_all_its_parts() -> None:
-    error = InputError("The file is cut off", code="TRUNCATED", place="a.h5", expected="10 bytes", received="5", limit="1 GB", fix="Copy it again.")
+    error = InputError(
+        "The file is cut off",
+        code="TRUNCATED",
+        place="a.h5",
+        expected="10 bytes",
+        received="5",
+        limit="1 GB",
+        fix="Copy it again.",
+    )
     assert error.line == "a.h5: The file is cut off. Expected: 10 bytes. Received: 5. Limit: 1 GB. Copy it again. [TRUNCATED]"
     assert error.exit_status == 2
     assert RunError("x", code="Y").exit_status == 1

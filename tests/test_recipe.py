@@ -20,7 +20,14 @@ def steps(*records: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "order",
-    [(), (PRUNE,), (PRUNE, CLUSTER, QAT), (PRUNE, CLUSTER, PTQ), (NARROW, PRUNE, QAT, PTQ), (CLUSTER, {**NARROW, "student": "itself"})],
+    [
+        (),
+        (PRUNE,),
+        (PRUNE, CLUSTER, QAT),
+        (PRUNE, CLUSTER, PTQ),
+        (NARROW, PRUNE, QAT, PTQ),
+        (CLUSTER, {**NARROW, "student": "itself"}),
+    ],
     ids=len,
 )
 def test_sensible_orders_are_accepted(order: tuple[dict[str, Any], ...]) -> None:

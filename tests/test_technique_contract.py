@@ -61,7 +61,9 @@ def test_each_setting_has_help_and_a_domain(cls: type[Technique], setting: Param
 
 
 @pytest.mark.parametrize(("cls", "setting"), SETTINGS, ids=name_of)
-@pytest.mark.parametrize("bad", [None, "no such choice", -1e9, 1e9, float("nan"), float("inf"), [1], {}, 10**400], ids=lambda value: repr(value)[:12])
+@pytest.mark.parametrize(
+    "bad", [None, "no such choice", -1e9, 1e9, float("nan"), float("inf"), [1], {}, 10**400], ids=lambda value: repr(value)[:12]
+)
 def test_a_bad_value_is_refused_in_the_standard_words(cls: type[Technique], setting: Param, bad: Any) -> None:
     with pytest.raises(InputError) as caught:
         technique_from_json({"technique": cls.name, setting.name: bad})

@@ -45,7 +45,9 @@ def test_pages_never_name_tensorflow(path: Path) -> None:
 
 
 def test_importing_all_of_optimizer_loads_neither_tensorflow_nor_streamlit() -> None:
-    modules = [".".join(m.with_suffix("").parts) for m in OPTIMIZER_MODULES if m.name != "__main__.py" and "migrations" not in m.parts]
+    modules = [
+        ".".join(m.with_suffix("").parts) for m in OPTIMIZER_MODULES if m.name != "__main__.py" and "migrations" not in m.parts
+    ]
     code = f"import importlib, sys\nfor m in {modules!r}: importlib.import_module(m)\nprint({{'tensorflow', 'tf_keras', 'keras', 'streamlit'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "set()"

@@ -9,7 +9,12 @@ from optimizer.context import RunContext
 from optimizer.conversion import configure_trained, convert, representative_dataset, set_granularity
 from optimizer.errors import InputError
 from optimizer.kernels import kernel_variables, unwrapped
-from optimizer.litert_quantization import FULLY_INTEGER_OPERATORS, quantize_int4, quantize_int8_weights
+from optimizer.litert_quantization import (
+    FULLY_INTEGER_OPERATORS,
+    quantize_int4,
+    quantize_int8_weights,
+    quantize_int16_activations,
+)
 from optimizer.model import Model
 from optimizer.promises import StoredType
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
@@ -125,6 +130,8 @@ class PostTrainingQuantization(Technique):
             content = self._int4(model, context, per_tensor=per_tensor)
         elif (self.weights, self.activations) == ("int8", "float32"):
             content = quantize_int8_weights(convert(model.keras), per_tensor=per_tensor)
+        elif self.activations == "int16" and per_tensor:
+            content = quantize_int16_activations(convert(model.keras), self._samples(context), per_tensor=True)
         else:
             content = convert(model.keras, lambda converter: self._configure(converter, context, per_tensor=per_tensor))
         return model.changed(litert=content, promises=(self._promise(model),))
