@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -159,6 +160,7 @@ class Claims:
         if outcome.events:
             connection.execute(events.insert(), [_event_row(run_id, now, event) for event in outcome.events])
         run = find_run(connection, run_id)
+        connection.execute(update(runs).where(runs.c.id == run_id).values(progress=progress_text(_last_progress(run))))
         changes: dict[str, Any] = {"active_at": now}
         for name, value in outcome.project.items():
             if name in DOCUMENT_COLUMNS:
@@ -166,7 +168,7 @@ class Claims:
             else:
                 changes[name] = _optional_text(value)
         connection.execute(update(projects).where(projects.c.id == run.project_id).values(**changes))
-        return run
+        return find_run(connection, run_id)
 
     def lost_runs(self) -> list[LostRun]:
         """Running runs whose runner is dead. This runner's own are not among them."""
@@ -216,6 +218,13 @@ def _waits() -> ColumnElement[bool]:
         and_(runs.c.kind.in_(INSPECTIONS), other.c.kind.in_(INSPECTIONS), other.c.number < runs.c.number),
     )
     return exists().where(other.c.project_id == runs.c.project_id, other.c.state.in_(_UNFINISHED), waits_for)
+
+
+def _last_progress(run: Run) -> Progress:
+    """A run that succeeded is all done; another one stays where it was; neither has time left."""
+    if run.state is RunState.SUCCEEDED:
+        return dataclasses.replace(run.progress, fraction=1.0, seconds_left=None)
+    return dataclasses.replace(run.progress, seconds_left=None)
 
 
 def _event_row(run_id: str, moment: float, event: Event) -> dict[str, Any]:

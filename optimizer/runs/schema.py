@@ -21,6 +21,7 @@ from optimizer.errors import RunError, printable
 # Every revision of migrations/versions, oldest first; written out because a page cannot wait 130 ms for alembic to be imported.
 REVISIONS = ("0001",)
 CURRENT = REVISIONS[-1]
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def open_schema(engine: Engine, writer: Engine, set_journal_mode: Callable[[], None]) -> None:
@@ -73,15 +74,15 @@ def _migrate(engine: Engine, writer: Engine, version: str | None) -> None:
         upgrade(connection)
 
 
-def upgrade(connection: Connection, revision: str = CURRENT) -> None:
-    """Run the migrations up to `revision` inside the transaction of `connection`: all of them or none."""
+def upgrade(connection: Connection) -> None:
+    """Run the migrations up to the current revision inside the transaction of `connection`: all of them or none."""
     import alembic.command
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
-    alembic.command.upgrade(config, revision)
+    alembic.command.upgrade(config, CURRENT)
 
 
 def _back_up(engine: Engine, version: str) -> None:
