@@ -1,0 +1,48 @@
+"""The panel "What this will do": size, time, layers, and why a draft cannot run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from optimizer.recipe import Recipe
+from optimizer.runs.run import Run
+from optimizer.sources.summary import ModelSummary
+from pages.components.expected import exceptions, expected_seconds, expected_size, findings_words, time_words
+from pages.components.format import literal
+
+
+def draw_expectation(recipe: Recipe, model: ModelSummary, baseline: Run | None, earlier: Sequence[Run]) -> None:
+    """Say what the recipe will do; nothing is run for it."""
+    size = expected_size(recipe, model, baseline.metrics if baseline else None)
+    _line("Recipe", recipe.in_words())
+    _line("Size", size.size_words)
+    _line("Time", time_words(expected_seconds(recipe, earlier)))
+    findings = [(step, step.check(model)) for step in recipe.steps]
+    _line("Layers", "\n".join(findings_words(step, verdicts) for step, verdicts in findings) or "none is changed")
+    told = [(step, finding) for step, verdicts in findings for finding in exceptions(verdicts)]
+    if told:
+        with st.expander(f"Why {len(told)} of them are treated differently"):
+            st.dataframe(
+                {
+                    "Step": [step.name.replace("_", " ") for step, _ in told],
+                    "Layer": [finding.layer for _, finding in told],
+                    "Verdict": [finding.verdict.value for _, finding in told],
+                    "Why": [" ".join(filter(None, (finding.reason, finding.fix))) for _, finding in told],
+                },
+                hide_index=True,
+                height=min(35 * len(told) + 38, 280),
+            )
+    packed_gain = size.size / size.packed if size.packed else 1.0
+    if packed_gain > 1.5:
+        st.caption(
+            "Zeros and shared values shrink the compressed file (gzip, Huffman), not the plain .tflite, which stores every weight. "
+            "Nor do they make it faster on this CPU: expect size, not speed."
+        )
+
+
+def _line(name: str, text: str) -> None:
+    left, right = st.columns([1, 4], gap="small")
+    left.caption(name)
+    right.markdown("  \n".join(literal(line, 300) for line in text.split("\n")))

@@ -1,0 +1,90 @@
+"""What is in the model: verdict of the preflight, numbers, layers with their shares, and what each technique can do with each."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from optimizer.runs.run import Project
+from optimizer.sources.summary import ModelSummary, Shape, Verdict, model_summary_from_json
+from optimizer.technique import registry
+from pages.components.format import bytes_text, count_text, literal
+from pages.components.recipe_draft import title
+
+ROW_PX = 35
+MOST_HEIGHT_PX = 430
+GRID_MARKS = {Verdict.WORKS: "●", Verdict.LEFT: "○ left", Verdict.IMPOSSIBLE: "✕ no"}
+
+
+def draw_model(project: Project) -> None:
+    """The project's model; the project must have one."""
+    record = project.model or {}
+    model = model_summary_from_json(record)
+    st.markdown(f"**{literal(model.name)}**")
+    parameters, macs, size = st.columns(3)
+    parameters.metric("Parameters", count_text(model.parameters))
+    macs.metric("MACs, one sample", count_text(model.macs))
+    size.metric("Model file", bytes_text(model.size_bytes))
+    _draw_checks(model, str(record.get("expects") or ""))
+    _draw_layers(model)
+    with st.expander("What can each technique do with each layer?"):
+        _draw_grid(model)
+
+
+def _draw_checks(model: ModelSummary, expects: str) -> None:
+    inputs = ", ".join(shape_text(shape) for shape in model.input_shapes)
+    outputs = ", ".join("unknown" if shape is None else shape_text(shape) for shape in model.output_shapes)
+    weighted = sum(1 for layer in model.layers if layer.parameters)
+    lines = [
+        f"Format: {'tf-keras .keras' if model.format == 'keras' else 'Keras .h5'}, architecture and weights are both there and fit each other",
+        f"Safe to load: {len(model.layers)} layers ({weighted} with weights), all of known classes, none holds code",
+        f"Takes {inputs}, gives {outputs} ({model.output_activation})",
+    ]
+    if expects:
+        lines.append(f"Expects {expects}")
+    with st.container(gap="xxsmall"):
+        for line in lines:
+            st.markdown(f":green[:material/check:] {literal(line, 300)}")
+        for note in model.notes:
+            st.markdown(f":orange[:material/info:] {literal(note, 300)}")
+
+
+def shape_text(shape: Shape) -> str:
+    """A shape without its batch axis: "28 × 28 × 1"; an open axis is "any"."""
+    return " × ".join("any" if length is None else str(length) for length in shape[1:]) or "one number"
+
+
+def _draw_layers(model: ModelSummary) -> None:
+    parameters, macs = max(1, model.parameters), max(1, model.macs or 1)
+    bar = {"min_value": 0, "max_value": 100, "format": "%.0f %%", "width": "small"}
+    st.dataframe(
+        {
+            "Layer": [layer.name for layer in model.layers],
+            "Class": [layer.class_name for layer in model.layers],
+            "Output": ["–" if layer.output_shape is None else shape_text(layer.output_shape) for layer in model.layers],
+            "Parameters": [count_text(layer.parameters) for layer in model.layers],
+            "Share": [100 * layer.parameters / parameters for layer in model.layers],
+            "MACs": [count_text(layer.macs) for layer in model.layers],
+            "Share of MACs": [100 * (layer.macs or 0) / macs for layer in model.layers],
+        },
+        hide_index=True,
+        height=min(ROW_PX * (len(model.layers) + 1) + 3, MOST_HEIGHT_PX),
+        column_config={
+            "Parameters": st.column_config.TextColumn(alignment="right"),
+            "MACs": st.column_config.TextColumn(alignment="right"),
+            "Share": st.column_config.ProgressColumn("Share of parameters", **bar),
+            "Share of MACs": st.column_config.ProgressColumn(**bar),
+        },
+        key=f"layers.{model.sha256[:12]}",
+    )
+
+
+def _draw_grid(model: ModelSummary) -> None:
+    st.caption(
+        "● treated   ○ left as it is   ✕ impossible; each technique with its default settings. Experiment tells the reasons for yours."
+    )
+    layers = [layer.name for layer in model.layers if layer.parameters]
+    columns: dict[str, list[str]] = {"Layer": layers}
+    for name, cls in registry().items():
+        marks = {finding.layer: GRID_MARKS[finding.verdict] for finding in cls().check(model)}
+        columns[title(name)] = [marks.get(layer, "–") for layer in layers]
+    st.dataframe(columns, hide_index=True, height=min(ROW_PX * (len(layers) + 1) + 3, MOST_HEIGHT_PX))

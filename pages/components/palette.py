@@ -1,0 +1,34 @@
+"""Colours of the charts: the colour-blind-safe set of Okabe & Ito (2008), grey for the baseline, one accent for the chosen run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+BASELINE = "#8B949E"
+INTERVAL = "rgba(128,137,147,0.85)"
+BUDGET = "#D55E00"
+ACCENT = {"light": "#0072B2", "dark": "#4BA6DE"}
+SERIES = ("#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#B8A000", "#A0522D", "#6A5ACD")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "hexagon", "star")
+
+
+def places_in_series(run_ids: Sequence[str], earlier: Mapping[str, int]) -> dict[str, int]:
+    """Give each run a place in the series. A run keeps the place it had; a new one gets the lowest that is free."""
+    places = {run_id: earlier[run_id] for run_id in run_ids if run_id in earlier}
+    taken = set(places.values())
+    for run_id in run_ids:
+        if run_id not in places:
+            place = next(number for number in range(len(run_ids) + len(taken) + 1) if number not in taken)
+            places[run_id] = place
+            taken.add(place)
+    return places
+
+
+def colour(place: int) -> str:
+    """The colour at a place in the series."""
+    return SERIES[place % len(SERIES)]
+
+
+def symbol(place: int) -> str:
+    """The marker at a place in the series; it changes where the colours start again."""
+    return SYMBOLS[place // len(SERIES) % len(SYMBOLS)]

@@ -1,0 +1,66 @@
+"""The list of runs, newest first: one line a run, a page at a time; a click opens the run beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from optimizer.runs.run import Run, RunState
+from pages.components.compared import Row, rows_of
+from pages.components.format import ago_text, bytes_text, ms_text
+from pages.components.job_tray import progress_words
+
+ROW_PX = 36
+
+
+def draw_table(runs: Sequence[Run], opened: str | None) -> None:
+    """Draw the runs; the chosen one's id goes into the URL."""
+    rows = rows_of(runs, None)
+    ids = [run.id for run in runs]
+    # A selection is by row number: a new key whenever the rows are others, so that it never points at another run.
+    key = f"runs.{hash((*ids, opened))}"
+    chosen = [ids.index(opened)] if opened in ids else []
+    st.dataframe(
+        {
+            "Run": [row.label for row in rows],
+            "Recipe": [run.recipe_in_words or run.kind.value for run in runs],
+            "State": [_state(run) for run in runs],
+            "Size": [bytes_text(row.size_bytes) for row in rows],
+            "Latency": [ms_text(row.p50_ms) for row in rows],
+            "Quality": [_quality(row) for row in rows],
+            "When": [ago_text(run.finished_at or run.created_at) for run in runs],
+        },
+        hide_index=True,
+        height=ROW_PX * (len(runs) + 1) + 3,
+        row_height=ROW_PX,
+        key=key,
+        on_select=lambda: _open(key, ids),
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": chosen}},
+        column_config={
+            "Run": st.column_config.TextColumn(width="medium"),
+            "Recipe": st.column_config.TextColumn(width="medium"),
+            "State": st.column_config.TextColumn(width="small"),
+            **{
+                name: st.column_config.TextColumn(width="small", alignment="right")
+                for name in ("Size", "Latency", "Quality", "When")
+            },
+        },
+    )
+
+
+def _open(key: str, ids: Sequence[str]) -> None:
+    rows = st.session_state[key]["selection"]["rows"]
+    if rows:
+        st.query_params["run"] = ids[rows[0]]
+    elif "run" in st.query_params:
+        del st.query_params["run"]
+
+
+def _state(run: Run) -> str:
+    return progress_words(run) if run.state in (RunState.QUEUED, RunState.RUNNING) else run.state.value
+
+
+def _quality(row: Row) -> str:
+    return row.quality.text if row.quality else "–"

@@ -1,0 +1,43 @@
+"""Where a recipe starts from (the original, or the result of an earlier run), and the ready-made recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from optimizer.recipe import Recipe
+from optimizer.runs.requests import presets
+from optimizer.runs.run import Run
+from pages.components.compared import run_label
+from pages.components.draft_memory import draft_from, draft_of, keep_draft, load_recipe
+
+KERAS_RESULT = "model.keras"
+
+
+def draw_start_and_presets(project_id: str, earlier: Sequence[Run]) -> None:
+    """One row: the start at the left, presets at the right."""
+    starts = {run.id: run for run in earlier if KERAS_RESULT in run.artifacts}
+    draft = draft_of(project_id)
+    if draft.parent_id is not None and draft.parent_id not in starts:
+        keep_draft(project_id, draft_from(draft, None))
+    left, right = st.columns([1, 1.6], gap="large", vertical_alignment="bottom")
+    key = f"start.{project_id}"
+    st.session_state[key] = draft_of(project_id).parent_id or ""
+    left.selectbox(
+        "Start from",
+        ["", *starts],
+        format_func=lambda run_id: f"{run_label(starts[run_id], 40)} ({run_id[:4]})" if run_id else "the original model",
+        key=key,
+        on_change=_choose_start,
+        args=(project_id, key),
+        help="A recipe can go on from what an earlier run has made, as long as that run left a Keras model (its last step was no conversion).",
+    )
+    with right.container(horizontal=True, vertical_alignment="bottom"):
+        for name, recipe in presets().items():
+            st.button(name, key=f"preset.{name}", help=f"{recipe.in_words()}", on_click=load_recipe, args=(project_id, recipe))
+        st.button("Empty", key="preset.empty", help="No steps", on_click=load_recipe, args=(project_id, Recipe(seed=draft.seed)))
+
+
+def _choose_start(project_id: str, key: str) -> None:
+    keep_draft(project_id, draft_from(draft_of(project_id), st.session_state[key] or None))

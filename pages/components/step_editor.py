@@ -1,0 +1,111 @@
+"""The steps of the recipe in order: add, set, move, remove; what is wrong stands at the step, with the fix as a button."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from optimizer.errors import OptimizerError
+from optimizer.technique import registry
+from pages.components.expected import summary_of_technique
+from pages.components.format import literal
+from pages.components.guard import show_error
+from pages.components.recipe_draft import Draft, DraftStep, checked, repairs, title
+from pages.components.technique_form import draw_form
+
+FAMILY_WORDS = {"quantization": "Quantize", "pruning": "Prune", "sharing": "Share weights", "distillation": "Distill"}
+Change = Callable[[Callable[[Draft], Draft]], None]
+
+
+def draw_steps(draft: Draft, layer_names: Sequence[str], change: Change) -> Draft:
+    """Draw every step and the menu that adds one; returns the draft with the settings as the widgets now hold them.
+
+    `change` applies a function to the kept draft; buttons call it before the page is drawn again.
+    """
+    if not draft.steps:
+        st.info("No steps yet: this recipe gives the original as a float32 .tflite. Choose a preset above or add a step.")
+    for number, step in enumerate(draft.steps):
+        with st.container(border=True, key=f"step-{step.uid}", gap="xsmall"):
+            draft = _draw_step(draft, step, number, layer_names, change)
+    _draw_add(draft, change)
+    return draft
+
+
+def _draw_step(draft: Draft, step: DraftStep, number: int, layer_names: Sequence[str], change: Change) -> Draft:
+    cls = registry()[step.technique]
+    sentence, rest = summary_of_technique(cls)
+    heading, up, down, remove = st.columns([8, 0.6, 0.6, 0.6], vertical_alignment="center", gap="small")
+    heading.markdown(
+        f"**{number + 1}  {FAMILY_WORDS.get(cls.family, title(cls.family))}: {title(cls.name)}**", help=f"{sentence} {rest}"
+    )
+    last = len(draft.steps) - 1
+    _icon_button(
+        up,
+        "arrow_upward",
+        "Move this step up",
+        f"up.{step.uid}",
+        lambda: change(lambda kept: kept.moved(step.uid, -1)),
+        off=number == 0,
+    )
+    _icon_button(
+        down,
+        "arrow_downward",
+        "Move this step down",
+        f"down.{step.uid}",
+        lambda: change(lambda kept: kept.moved(step.uid, 1)),
+        off=number == last,
+    )
+    _icon_button(remove, "close", "Remove this step", f"remove.{step.uid}", lambda: change(lambda kept: kept.removed(step.uid)))
+    settings = draw_form(cls, step.settings, f"step.{step.uid}", layer_names)
+    draft = draft.changed(step.uid, settings)
+    error = checked(draft).step_errors.get(step.uid)
+    if error is not None:
+        _draw_error(error, next(each for each in draft.steps if each.uid == step.uid))
+    return draft
+
+
+def _icon_button(
+    place: st.delta_generator.DeltaGenerator, icon: str, words: str, key: str, act: Callable[[], None], *, off: bool = False
+) -> None:
+    place.button("", icon=f":material/{icon}:", help=words, key=key, on_click=act, disabled=off, type="tertiary")
+
+
+def _draw_error(error: OptimizerError, step: DraftStep) -> None:
+    show_error(error)
+    fixes = repairs(step)
+    if fixes:
+        with st.container(horizontal=True):
+            for setting, value in fixes:
+                st.button(
+                    f"Set {literal(setting.replace('_', ' '))} to {literal(value)}",
+                    key=f"fix.{step.uid}.{setting}",
+                    on_click=_set_widget,
+                    args=(f"step.{step.uid}.{setting}", value),
+                )
+
+
+def _set_widget(key: str, value: object) -> None:
+    st.session_state[key] = value
+
+
+def _draw_add(draft: Draft, change: Change) -> None:
+    # A new key closes the menu once something was added.
+    place = f"{len(draft.steps)}-{draft.steps[-1].uid if draft.steps else ''}"
+    with st.popover("Add a step", icon=":material/add:", key=f"add-{place}"):
+        for family, members in itertools.groupby(registry().items(), key=lambda item: item[1].family):
+            st.caption(FAMILY_WORDS.get(family, title(family)))
+            for name, cls in members:
+                st.button(
+                    title(name),
+                    key=f"add.{place}.{name}",
+                    help=summary_of_technique(cls)[0],
+                    width="stretch",
+                    on_click=_add,
+                    args=(name, change),
+                )
+
+
+def _add(name: str, change: Change) -> None:
+    change(lambda kept: kept.added(name))

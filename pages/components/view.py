@@ -1,0 +1,105 @@
+"""Which runs a comparison shows: read from the URL, chosen on the page, written back to the URL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from optimizer.runs.run import Run, RunKind, RunState
+from optimizer.runs.store import Store
+from pages.components import palette
+from pages.components.compared import not_comparable, run_label
+from pages.components.look import Look
+
+MOST_OFFERED = 1000
+SHOWN_AT_FIRST = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """Finished experiments that can stand beside a baseline, newest first; the others with the reason why they cannot."""
+
+    comparable: Sequence[Run]
+    others: Sequence[tuple[Run, str]]
+
+
+def offer(store: Store, project_id: str, baseline: Run) -> Offer:
+    """Sort the project's finished experiments into what can be compared with this baseline and what cannot."""
+    runs = store.runs(project_id, kinds=(RunKind.EXPERIMENT,), states=(RunState.SUCCEEDED,), limit=MOST_OFFERED)
+    judged = [(run, not_comparable(run, baseline)) for run in runs]
+    return Offer(comparable=[run for run, reason in judged if not reason], others=[each for each in judged if each[1]])
+
+
+def choose_baseline(baselines: Sequence[Run], preferred: Run | None) -> Run:
+    """The baseline to compare with; a choice only where there are several. `baselines` must not be empty."""
+    ids = {run.id: run for run in baselines}
+    wanted = st.query_params.get("baseline", "")
+    start = ids.get(wanted) or preferred or baselines[0]
+    if len(ids) == 1:
+        return start
+    chosen = st.selectbox(
+        "Compare with", list(ids), index=list(ids).index(start.id), format_func=lambda run_id: _words(ids[run_id])
+    )
+    if chosen != start.id:
+        st.query_params["baseline"] = chosen
+        st.query_params.pop("runs", None)
+    return ids[chosen]
+
+
+def _words(run: Run) -> str:
+    data = run.inputs.get("data") or {}
+    model = (run.inputs.get("model") or {}).get("name", "model")
+    return f"{model} on {data.get('name') or data.get('bundled')}, seed {run.seed}"
+
+
+def choose_runs(comparable: Sequence[Run]) -> list[Run]:
+    """The runs in view, in the order they were made; kept in the URL, so that the view can be sent and survives a reload."""
+    by_id = {run.id: run for run in reversed(comparable)}
+    key = "compared_runs"
+    wanted = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id in by_id]
+    newest = [run.id for run in comparable[:SHOWN_AT_FIRST]][::-1]
+    follows = "runs" not in st.query_params
+    shown = newest if follows else wanted
+    if st.session_state.get(key) != shown:
+        st.session_state[key] = shown
+    st.multiselect(
+        "Runs beside the baseline",
+        list(by_id),
+        format_func=lambda run_id: run_label(by_id[run_id], 40),
+        key=key,
+        on_change=_keep_runs,
+        args=(key,),
+        placeholder="Choose runs",
+        help="Until you choose, the newest ones are shown, and more as they finish.",
+    )
+    return [by_id[run_id] for run_id in st.session_state[key] if run_id in by_id]
+
+
+def _keep_runs(key: str) -> None:
+    st.query_params["runs"] = ",".join(st.session_state[key])
+
+
+def choose_accent(runs: Sequence[Run]) -> str:
+    """The one run that the sentence and the accent speak of; the last in the list unless the URL names another."""
+    ids = [run.id for run in runs]
+    wanted = st.query_params.get("chosen", "")
+    chosen = wanted if wanted in ids else ids[-1]
+    key = "accent_run"
+    if st.session_state.get(key) != chosen:
+        st.session_state[key] = chosen
+    labels = {run.id: run_label(run, 40) for run in runs}
+    st.selectbox("In focus", ids, format_func=lambda run_id: labels[run_id], key=key, on_change=_keep_accent, args=(key,))
+    return str(st.session_state[key])
+
+
+def _keep_accent(key: str) -> None:
+    st.query_params["chosen"] = st.session_state[key]
+
+
+def look_of(runs: Sequence[Run], chosen: str, budget: Mapping[str, object]) -> Look:
+    """Colours of this view; a run keeps its colour while others come and go."""
+    places = palette.places_in_series([run.id for run in runs], st.session_state.get("colours", {}))
+    st.session_state["colours"] = places
+    return Look(chosen=chosen, places=places, dark=st.context.theme.type == "dark", budget=budget)

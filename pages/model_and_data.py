@@ -1,0 +1,67 @@
+"""Model & Data: bring them, see what is in them, and what was refused and why."""
+
+import streamlit as st
+
+from optimizer.runs.requests import bring_model
+from optimizer.runs.run import RunKind
+from pages.components import session
+from pages.components.baseline import measure_original
+from pages.components.data_panel import draw_data_boxes
+from pages.components.data_view import draw_data
+from pages.components.format import name_from_file
+from pages.components.model_view import draw_model
+from pages.components.upload import draw_inspection, draw_upload, newest_inspection
+
+MODEL_TYPES = ("keras", "h5")
+
+store = session.store()
+project = session.current_project()
+
+
+def project_for(file_name: str) -> str:
+    """The project in view, or a new one named after the file."""
+    if project is not None:
+        return project.id
+    made = store.create_project(name_from_file(file_name))
+    session.show_project(made.id)
+    return made.id
+
+
+title, forward = st.columns([4, 1], vertical_alignment="center")
+title.title("Model & Data", anchor=False)
+if project is not None and project.model and project.data:
+    measure_original(store, project)
+    if forward.button("Experiment", type="primary", icon=":material/arrow_forward:", width="stretch"):
+        session.go(session.EXPERIMENT)
+
+left, right = st.columns(2, gap="large")
+with left:
+    st.subheader("Model", anchor=False)
+    draw_upload("model", "Model", MODEL_TYPES, lambda file: bring_model(store, project_for(file.name), file, file.name))
+    st.caption("A whole Keras model, saved by model.save(): .keras (tf-keras) or .h5. It is read without running anything in it.")
+    if project is not None:
+        draw_inspection(newest_inspection(project.id, RunKind.INSPECT_MODEL, "model"), (project.model or {}).get("name", ""))
+        if project.model is not None:
+            draw_model(project)
+            second = project.second_model
+            with st.expander("Second model: a teacher or student for distillation" + (" (brought)" if second else " (optional)")):
+                draw_upload(
+                    "second",
+                    "Second model",
+                    MODEL_TYPES,
+                    lambda file: bring_model(store, project.id, file, file.name, role="second_model"),
+                )
+                newest = newest_inspection(project.id, RunKind.INSPECT_MODEL, "second_model")
+                draw_inspection(newest, (second or {}).get("name", ""))
+                if second is not None:
+                    st.text(f"{second['name']}: {second['parameters']:,} parameters")
+with right:
+    st.subheader("Data", anchor=False)
+    newest = newest_inspection(project.id, RunKind.INSPECT_DATA) if project is not None else None
+    draw_data_boxes(project, project_for, newest)
+    if project is not None:
+        draw_inspection(newest, (project.data or {}).get("name", ""))
+        if project.data is not None:
+            draw_data(project.data)
+if project is None:
+    st.info("Bring a model and data to begin a project; the order does not matter.", icon=":material/info:")

@@ -1,0 +1,47 @@
+"""Runs: everything that was tried in this project, newest first, with what is under way on top."""
+
+import streamlit as st
+
+from optimizer.runs.run import RunKind, RunState
+from pages.components import session
+from pages.components.format import counted
+from pages.components.next_step import ready_to_run, suggest
+from pages.components.run_detail import draw_run
+from pages.components.run_table import draw_table
+
+PAGE_ROWS = 15
+KINDS = (RunKind.EXPERIMENT, RunKind.BASELINE)
+
+st.title("Runs", anchor=False)
+project = session.current_project()
+if project is not None:
+    store = session.store()
+    search_column, state_column = st.columns([1.2, 2], vertical_alignment="bottom")
+    search = search_column.text_input("Search", placeholder="name, note or recipe", icon=":material/search:", key="runs_search")
+    states = state_column.pills(
+        "State", list(RunState), selection_mode="multi", format_func=lambda state: state.value, key="runs_states"
+    )
+    total = store.count_runs(project.id, kinds=KINDS, states=states, search=search)
+    pages = max(1, -(-total // PAGE_ROWS))
+    listing, detail = st.columns([1.6, 1], gap="medium")
+    with listing:
+        number = st.pagination(pages, key=f"runs_page.{pages}") if pages > 1 else 1
+        runs = store.runs(project.id, kinds=KINDS, states=states, search=search, limit=PAGE_ROWS, offset=(number - 1) * PAGE_ROWS)
+        opened = st.query_params.get("run")
+        if runs:
+            draw_table(runs, opened)
+            st.caption(f"{counted(total, 'run')}; click the left end of a line to open it")
+        elif search or states:
+            st.info("No run fits this search.", icon=":material/info:")
+        elif ready_to_run(project):
+            suggest("Nothing has been run yet. Put a recipe together and run it.", "Go to Experiment", session.EXPERIMENT)
+    with detail:
+        try:
+            run = store.run(opened) if opened else next(iter(runs), None)
+        except KeyError:
+            run = None
+        if run is not None and run.project_id == project.id:
+            with st.container(border=True):
+                draw_run(store, run)
+else:
+    ready_to_run(project)
