@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,11 +113,9 @@ def text_attribute(item: h5py.Group, key: str, place: str, limit: int = MAX_CONF
 
 def _names(item: h5py.Group, key: str) -> list[str]:
     """A list of names, which Keras splits into key0, key1, ... where it is long."""
-    pieces = [key] if key in item.attrs else []
-    while not pieces or f"{key}{len(pieces)}" in item.attrs:
-        if key in item.attrs or f"{key}{len(pieces)}" not in item.attrs:
-            break
-        pieces.append(f"{key}{len(pieces)}")
+    pieces = [key]
+    if key not in item.attrs:
+        pieces = list(itertools.takewhile(lambda piece: piece in item.attrs, (f"{key}{n}" for n in itertools.count())))
     values = [value for piece in pieces for value in np.atleast_1d(item.attrs[piece])]
     return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
 
@@ -124,9 +123,10 @@ def _names(item: h5py.Group, key: str) -> list[str]:
 def legacy_weights(group: h5py.Group) -> dict[str, Stored]:
     """Weights of a whole-model .h5 by layer, in Keras's order: {"conv2d": {"conv2d/kernel:0": (3, 3, 1, 8), ...}, ...}."""
     found: dict[str, Stored] = {}
-    for layer in group:
+    # A layer's name may hold slashes, and is then a path of groups: the keys of the group do not tell the layers.
+    for layer in _names(group, "layer_names"):
         names = _names(group[layer], "weight_names")
-        found[str(layer)] = {name: tuple(group[layer][name].shape) for name in names}
+        found[layer] = {name: tuple(group[layer][name].shape) for name in names}
     return found
 
 

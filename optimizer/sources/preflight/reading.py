@@ -53,7 +53,7 @@ def _read_h5(path: Path, place: str) -> Parsed:
         stored = hdf5.legacy_weights(file["model_weights"])
         training_text = hdf5.text_attribute(file, "training_config", place)
     config = parse_config(text, place)
-    graph, inference = _understand(config, place)
+    graph, inference = understand(config, place)
     training = parse_config(training_text, place) if training_text else {}
     weights = match_legacy(graph, stored, inference, place)
     return Parsed(graph=graph, inference=inference, weights=weights, training=training)
@@ -78,7 +78,7 @@ def _read_keras(path: Path, place: str) -> Parsed:
         metadata = parse_config(archive.text(METADATA), f"{place}, {METADATA}")
         refuse_keras_3(str(metadata.get("keras_version", "")), place)
         config = parse_config(archive.text(CONFIG), f"{place}, {CONFIG}")
-        graph, inference = _understand(config, place)
+        graph, inference = understand(config, place)
         with archive.unpacked(WEIGHTS) as member, hdf5.opened(member, f"{place}, {WEIGHTS}") as file:
             stored = hdf5.checkpoint_weights(file)
     training = config.get("compile_config")
@@ -87,7 +87,7 @@ def _read_keras(path: Path, place: str) -> Parsed:
     return Parsed(graph=graph, inference=inference, weights=weights, training=training)
 
 
-def _understand(config: Mapping[str, Any], place: str) -> tuple[Graph, Inference]:
+def understand(config: Mapping[str, Any], place: str) -> tuple[Graph, Inference]:
     """Check the architecture and follow its shapes."""
     subclassed = config.get("class_name") not in ("Functional", "Model", "Sequential") and "layers" not in (
         config.get("config") or {}

@@ -1,0 +1,99 @@
+"""Whole model files through the preflight."""
+
+import copy
+import json
+import subprocess
+import sys
+
+from optimizer.sources.preflight import read_model_summary
+from optimizer.sources.summary import model_summary_from_json
+
+
+def test_a_good_h5_tells_layers_shapes_weights_and_macs(good_h5):
+    summary = read_model_summary(good_h5, name="my model.h5")
+    assert (summary.name, summary.format, summary.class_name) == ("my model.h5", "h5", "Functional")
+    assert (summary.parameters, summary.macs) == (4 * 3 + 3 + 3 * 2 + 2, 4 * 3 + 3 * 2)
+    assert summary.input_shapes == ((None, 4),)
+    assert summary.output_shapes == ((None, 2),)
+    assert summary.output_layers == ("out",)
+    assert summary.output_activation == "softmax"
+    assert summary.layer("hidden").weight_shapes == {"kernel": (4, 3), "bias": (3,)}
+    assert summary.layer("out").inbound == ("hidden",)
+
+
+def test_the_same_model_as_keras_archive_gives_the_same_layers(good_h5, good_keras):
+    first, second = (read_model_summary(path, name=path.name) for path in (good_h5, good_keras))
+    assert first.layers == second.layers
+    assert second.format == "keras"
+
+
+def test_a_summary_survives_json(good_keras):
+    summary = read_model_summary(good_keras, name=good_keras.name)
+    assert model_summary_from_json(json.loads(json.dumps(summary.to_json()))) == summary
+
+
+def test_layers_of_nested_models_are_listed_flat(write_h5, write_keras, dense_config, refused_model):
+    inner = copy.deepcopy(dense_config)
+    inner["config"]["name"] = inner["name"] = "inner"
+    inner["inbound_nodes"] = [[["image", 0, 0, {}]]]
+    outer = copy.deepcopy(dense_config)
+    outer["config"]["layers"][1:] = [inner]
+    outer["config"]["output_layers"] = [["inner", 1, 0]]
+    names = {"hidden/kernel": (4, 3), "hidden/bias": (3,), "out/kernel": (3, 2), "out/bias": (2,)}
+    h5 = read_model_summary(write_h5(outer, {"inner": names}), name="a.h5")
+    paths = {f"layers/functional/{key}": shape for key, shape in _paths().items()}
+    archive = read_model_summary(write_keras(outer, paths), name="a.keras")
+    assert [layer.name for layer in h5.layers] == ["image", "inner/image", "inner/hidden", "inner/out"]
+    assert h5.layers == archive.layers
+    assert h5.layer("inner/hidden").inbound == ("inner/image",)
+    assert h5.layer("inner/image").inbound == ("image",)
+    assert h5.output_layers == ("inner/out",)
+    assert h5.macs == 18
+    names["out/kernel"] = (3, 5)
+    assert "inner/out" in refused_model(write_h5(outer, {"inner": names}), "WEIGHTS_MISMATCH").line
+
+
+def _paths():
+    return {
+        "layers/dense/vars/0": (4, 3),
+        "layers/dense/vars/1": (3,),
+        "layers/dense_1/vars/0": (3, 2),
+        "layers/dense_1/vars/1": (2,),
+    }
+
+
+def test_a_layer_used_twice_counts_its_work_twice_and_its_weights_once(write_h5, dense_config):
+    config = dense_config["config"]
+    config["layers"][1]["config"]["units"] = 4
+    config["layers"][1]["inbound_nodes"] = [[["image", 0, 0, {}]], [["hidden", 0, 0, {}]]]
+    config["layers"][2]["inbound_nodes"] = [[["hidden", 1, 0, {}]]]
+    weights = {"hidden": {"kernel": (4, 4), "bias": (4,)}, "out": {"kernel": (4, 2), "bias": (2,)}}
+    summary = read_model_summary(write_h5(dense_config, weights), name="a.h5")
+    assert summary.macs == 2 * 16 + 8
+    assert summary.parameters == 20 + 10
+
+
+def test_a_sequential_without_input_layer_is_read(write_h5):
+    first = {"class_name": "Dense", "config": {"name": "a", "units": 2, "batch_input_shape": [None, 3]}}
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [first]}}
+    summary = read_model_summary(write_h5(config, {"a": {"kernel": (3, 2), "bias": (2,)}}), name="a.h5")
+    assert summary.input_shapes == ((None, 3),)
+    assert [layer.name for layer in summary.layers] == ["a"]
+    assert summary.layer("a").inbound == ()
+
+
+def test_a_layer_name_may_hold_a_slash(write_h5, dense_config, dense_weights):
+    text = json.dumps(dense_config).replace('"hidden"', '"block/hidden"')
+    weights = {"block/hidden" if key == "hidden" else key: value for key, value in dense_weights.items()}
+    summary = read_model_summary(write_h5(json.loads(text), weights), name="a.h5")
+    assert summary.layer("out").inbound == ("block/hidden",)
+    assert summary.parameters == 23
+
+
+def test_reading_a_model_does_not_import_tensorflow(good_h5):
+    code = (
+        "import sys, pathlib; from optimizer.sources.preflight import read_model_summary;"
+        f"read_model_summary(pathlib.Path({str(good_h5)!r}), name='a.h5');"
+        "sys.exit(any(m.split('.')[0] in ('tensorflow', 'tf_keras', 'keras', 'sklearn', 'pandas', 'PIL') for m in sys.modules))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
