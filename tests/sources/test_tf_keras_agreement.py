@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,24 +22,24 @@ MODEL_CLASSES = ("AbstractRNNCell", "InputSpec", "Layer", "Wrapper")
 
 
 @pytest.fixture(scope="module")
-def keras():
+def keras() -> Any:
     import tf_keras
 
     return tf_keras
 
 
-def read(model, tmp_path: Path, suffix: str) -> ModelSummary:
+def read(model: Any, tmp_path: Path, suffix: str) -> ModelSummary:
     path = tmp_path / f"model{suffix}"
     model.save(path)
     return read_model_summary(path, name=path.name)
 
 
-def test_every_ordinary_layer_is_on_the_allowlist(keras):
+def test_every_ordinary_layer_is_on_the_allowlist(keras: Any) -> None:
     exported = {name for name, item in vars(keras.layers).items() if inspect.isclass(item)} - set(MODEL_CLASSES)
     assert exported - allowlist.LAYERS - set(allowlist.REFUSED) == set()
 
 
-def test_every_allowed_name_exists(keras):
+def test_every_allowed_name_exists(keras: Any) -> None:
     extra = {"BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization", "TFOpLambda", "SlicingOpLambda"}
     assert {name for name in allowlist.LAYERS - extra if not hasattr(keras.layers, name)} == set()
     import tensorflow as tf
@@ -107,7 +109,7 @@ SINGLE_LAYERS = [
 @pytest.mark.parametrize(
     ("class_name", "settings", "shape"), SINGLE_LAYERS, ids=lambda item: item if isinstance(item, str) else ""
 )
-def test_shapes_and_weights_agree_with_tf_keras(keras, tmp_path, class_name, settings, shape):
+def test_shapes_and_weights_agree_with_tf_keras(keras: Any, tmp_path: Path, class_name: str, settings: Any, shape: Any) -> None:
     inputs = keras.layers.Input(shape)
     layer = getattr(keras.layers, class_name)(**settings)
     model = keras.Model(inputs, layer(inputs))
@@ -121,7 +123,7 @@ def test_shapes_and_weights_agree_with_tf_keras(keras, tmp_path, class_name, set
         assert {name.split("/")[-1] for name in found.weight_shapes} == names
 
 
-def everything(keras):
+def everything(keras: Any) -> Any:
     """One model of nested, wrapped, shared and merged layers and TensorFlow functions."""
     import tensorflow as tf
 
@@ -149,7 +151,7 @@ def everything(keras):
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
-def test_a_model_of_everything_is_read_as_tf_keras_has_it(keras, tmp_path, suffix):
+def test_a_model_of_everything_is_read_as_tf_keras_has_it(keras: Any, tmp_path: Path, suffix: str) -> None:
     model = everything(keras)
     summary = read(model, tmp_path, suffix)
     assert summary.parameters == model.count_params()
@@ -164,7 +166,7 @@ def test_a_model_of_everything_is_read_as_tf_keras_has_it(keras, tmp_path, suffi
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
-def test_what_passes_the_preflight_loads_and_predicts_the_same(keras, tmp_path, suffix):
+def test_what_passes_the_preflight_loads_and_predicts_the_same(keras: Any, tmp_path: Path, suffix: str) -> None:
     model = everything(keras)
     summary = read(model, tmp_path, suffix)
     stored = tmp_path / ("0" * 64)
@@ -175,7 +177,7 @@ def test_what_passes_the_preflight_loads_and_predicts_the_same(keras, tmp_path, 
     assert loaded.optimizer is None
 
 
-def test_sequential_models_and_training_settings(keras, tmp_path):
+def test_sequential_models_and_training_settings(keras: Any, tmp_path: Path) -> None:
     model = keras.Sequential([keras.layers.Dense(5), keras.layers.Dropout(0.5), keras.layers.Dense(1)])
     model.compile("adam", "mse", metrics=["mae"])
     model.fit(np.ones((4, 3)), np.ones(4), verbose=0)
@@ -186,7 +188,7 @@ def test_sequential_models_and_training_settings(keras, tmp_path):
         json.dumps(summary.to_json())
 
 
-def test_a_normalization_layer_keeps_its_statistics(keras, tmp_path):
+def test_a_normalization_layer_keeps_its_statistics(keras: Any, tmp_path: Path) -> None:
     normalization = keras.layers.Normalization()
     normalization.adapt(np.random.default_rng(0).random((20, 4)))
     model = keras.Sequential([keras.layers.Input((4,)), normalization, keras.layers.Dense(2)])
@@ -194,13 +196,13 @@ def test_a_normalization_layer_keeps_its_statistics(keras, tmp_path):
         assert set(read(model, tmp_path, suffix).layers[1].weight_shapes) == {"mean", "variance", "count"}
 
 
-def test_a_subclassed_model_is_refused(keras, tmp_path):
+def test_a_subclassed_model_is_refused(keras: Any, tmp_path: Path) -> None:
     class Tiny(keras.Model):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.dense = keras.layers.Dense(2)
 
-        def call(self, x):
+        def call(self, x: Any) -> Any:
             return self.dense(x)
 
     model = Tiny()
@@ -210,7 +212,7 @@ def test_a_subclassed_model_is_refused(keras, tmp_path):
     assert caught.value.code == "SUBCLASSED"
 
 
-def test_a_real_lambda_is_refused_before_it_runs(keras, tmp_path):
+def test_a_real_lambda_is_refused_before_it_runs(keras: Any, tmp_path: Path) -> None:
     canary = str(tmp_path / "canary")
     inputs = keras.layers.Input((4,))
     outputs = keras.layers.Lambda(lambda x: (open(canary, "a").close(), x)[1])(inputs)  # noqa: PTH123
@@ -223,7 +225,9 @@ def test_a_real_lambda_is_refused_before_it_runs(keras, tmp_path):
     assert not Path(canary).exists()
 
 
-def test_a_model_that_tf_keras_cannot_rebuild_says_why(keras, write_h5, dense_config, dense_weights):
+def test_a_model_that_tf_keras_cannot_rebuild_says_why(
+    keras: Any, write_h5: Callable[..., Path], dense_config: Any, dense_weights: Any
+) -> None:
     dense_config["config"]["layers"][1]["config"]["no_such_setting"] = 1
     path = write_h5(dense_config, dense_weights)
     summary = read_model_summary(path, name="model.h5")
@@ -238,7 +242,7 @@ def test_a_model_that_tf_keras_cannot_rebuild_says_why(keras, write_h5, dense_co
 @pytest.mark.parametrize(
     "name", ["MobileNet", "MobileNetV2", "MobileNetV3Small", "ResNet50V2", "DenseNet121", "EfficientNetB0", "NASNetMobile"]
 )
-def test_well_known_architectures_are_understood(keras, tmp_path, name):
+def test_well_known_architectures_are_understood(keras: Any, tmp_path: Path, name: str) -> None:
     model = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3), classes=10)
     path = tmp_path / "model.json"
     path.write_text(model.to_json())

@@ -4,12 +4,16 @@ import copy
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+from optimizer.errors import InputError
 from optimizer.sources.preflight import read_model_summary
 from optimizer.sources.summary import model_summary_from_json
 
 
-def test_a_good_h5_tells_layers_shapes_weights_and_macs(good_h5):
+def test_a_good_h5_tells_layers_shapes_weights_and_macs(good_h5: Path) -> None:
     summary = read_model_summary(good_h5, name="my model.h5")
     assert (summary.name, summary.format, summary.class_name) == ("my model.h5", "h5", "Functional")
     assert (summary.parameters, summary.macs) == (4 * 3 + 3 + 3 * 2 + 2, 4 * 3 + 3 * 2)
@@ -21,18 +25,20 @@ def test_a_good_h5_tells_layers_shapes_weights_and_macs(good_h5):
     assert summary.layer("out").inbound == ("hidden",)
 
 
-def test_the_same_model_as_keras_archive_gives_the_same_layers(good_h5, good_keras):
+def test_the_same_model_as_keras_archive_gives_the_same_layers(good_h5: Path, good_keras: Path) -> None:
     first, second = (read_model_summary(path, name=path.name) for path in (good_h5, good_keras))
     assert first.layers == second.layers
     assert second.format == "keras"
 
 
-def test_a_summary_survives_json(good_keras):
+def test_a_summary_survives_json(good_keras: Path) -> None:
     summary = read_model_summary(good_keras, name=good_keras.name)
     assert model_summary_from_json(json.loads(json.dumps(summary.to_json()))) == summary
 
 
-def test_layers_of_nested_models_are_listed_flat(write_h5, write_keras, dense_config, refused_model):
+def test_layers_of_nested_models_are_listed_flat(
+    write_h5: Callable[..., Path], write_keras: Callable[..., Path], dense_config: Any, refused_model: Callable[..., InputError]
+) -> None:
     inner = copy.deepcopy(dense_config)
     inner["config"]["name"] = inner["name"] = "inner"
     inner["inbound_nodes"] = [[["image", 0, 0, {}]]]
@@ -53,7 +59,7 @@ def test_layers_of_nested_models_are_listed_flat(write_h5, write_keras, dense_co
     assert "inner/out" in refused_model(write_h5(outer, {"inner": names}), "WEIGHTS_MISMATCH").line
 
 
-def _paths():
+def _paths() -> Any:
     return {
         "layers/dense/vars/0": (4, 3),
         "layers/dense/vars/1": (3,),
@@ -62,7 +68,7 @@ def _paths():
     }
 
 
-def test_a_layer_used_twice_counts_its_work_twice_and_its_weights_once(write_h5, dense_config):
+def test_a_layer_used_twice_counts_its_work_twice_and_its_weights_once(write_h5: Callable[..., Path], dense_config: Any) -> None:
     config = dense_config["config"]
     config["layers"][1]["config"]["units"] = 4
     config["layers"][1]["inbound_nodes"] = [[["image", 0, 0, {}]], [["hidden", 0, 0, {}]]]
@@ -73,7 +79,7 @@ def test_a_layer_used_twice_counts_its_work_twice_and_its_weights_once(write_h5,
     assert summary.parameters == 20 + 10
 
 
-def test_a_sequential_without_input_layer_is_read(write_h5):
+def test_a_sequential_without_input_layer_is_read(write_h5: Callable[..., Path]) -> None:
     first = {"class_name": "Dense", "config": {"name": "a", "units": 2, "batch_input_shape": [None, 3]}}
     config = {"class_name": "Sequential", "config": {"name": "s", "layers": [first]}}
     summary = read_model_summary(write_h5(config, {"a": {"kernel": (3, 2), "bias": (2,)}}), name="a.h5")
@@ -82,7 +88,7 @@ def test_a_sequential_without_input_layer_is_read(write_h5):
     assert summary.layer("a").inbound == ()
 
 
-def test_a_layer_name_may_hold_a_slash(write_h5, dense_config, dense_weights):
+def test_a_layer_name_may_hold_a_slash(write_h5: Callable[..., Path], dense_config: Any, dense_weights: Any) -> None:
     text = json.dumps(dense_config).replace('"hidden"', '"block/hidden"')
     weights = {"block/hidden" if key == "hidden" else key: value for key, value in dense_weights.items()}
     summary = read_model_summary(write_h5(json.loads(text), weights), name="a.h5")
@@ -90,7 +96,7 @@ def test_a_layer_name_may_hold_a_slash(write_h5, dense_config, dense_weights):
     assert summary.parameters == 23
 
 
-def test_reading_a_model_does_not_import_tensorflow(good_h5):
+def test_reading_a_model_does_not_import_tensorflow(good_h5: Path) -> None:
     code = (
         "import sys, pathlib; from optimizer.sources.preflight import read_model_summary;"
         f"read_model_summary(pathlib.Path({str(good_h5)!r}), name='a.h5');"

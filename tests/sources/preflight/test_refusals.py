@@ -4,13 +4,18 @@ import copy
 import json
 import struct
 import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
+from optimizer.errors import InputError
 
-def _layer(class_name, name="extra", inbound="hidden", module="keras.layers", **settings):
+
+def _layer(class_name: str, name: str = "extra", inbound: str = "hidden", module: Any = "keras.layers", **settings: Any) -> Any:
     return {
         "module": module,
         "class_name": class_name,
@@ -22,40 +27,42 @@ def _layer(class_name, name="extra", inbound="hidden", module="keras.layers", **
 
 
 @pytest.mark.parametrize("name", ["a.h5", "a.keras", "a.hdf5"])
-def test_an_empty_file(tmp_path, refused_model, name):
+def test_an_empty_file(tmp_path: Path, refused_model: Callable[..., InputError], name: str) -> None:
     (tmp_path / name).write_bytes(b"")
     refused_model(tmp_path / name, "EMPTY")
 
 
 @pytest.mark.parametrize("name", ["a.h5", "a.keras", "a.txt"])
-def test_plain_text(tmp_path, refused_model, name):
+def test_plain_text(tmp_path: Path, refused_model: Callable[..., InputError], name: str) -> None:
     (tmp_path / name).write_text("not a model at all")
     refused_model(tmp_path / name, "NOT_A_MODEL")
 
 
-def test_no_file(tmp_path, refused_model):
+def test_no_file(tmp_path: Path, refused_model: Callable[..., InputError]) -> None:
     refused_model(tmp_path / "a.h5", "NOT_FOUND")
 
 
-def test_a_name_from_a_stranger_stays_on_one_line(tmp_path, refused_model):
+def test_a_name_from_a_stranger_stays_on_one_line(tmp_path: Path, refused_model: Callable[..., InputError]) -> None:
     (tmp_path / "a").write_bytes(b"")
     error = refused_model(tmp_path / "a", "EMPTY", name="../../<img src=x>\n\u202e\0" + "x" * 300 + ".h5")
     assert "\u202e" not in error.line
 
 
-def test_the_content_decides_and_the_extension_must_agree(good_h5, good_keras, refused_model):
+def test_the_content_decides_and_the_extension_must_agree(
+    good_h5: Path, good_keras: Path, refused_model: Callable[..., InputError]
+) -> None:
     refused_model(good_h5, "TYPE_MISMATCH", name="model.keras")
     refused_model(good_keras, "TYPE_MISMATCH", name="model.h5")
     refused_model(good_h5, "TYPE_MISMATCH", name="model.bin")
 
 
-def test_a_file_cut_in_half(good_h5, good_keras, refused_model):
+def test_a_file_cut_in_half(good_h5: Path, good_keras: Path, refused_model: Callable[..., InputError]) -> None:
     for path in (good_h5, good_keras):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         assert "cut off" in refused_model(path, "TRUNCATED").what
 
 
-def test_weights_only(tmp_path, refused_model):
+def test_weights_only(tmp_path: Path, refused_model: Callable[..., InputError]) -> None:
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file.attrs["layer_names"] = [b"dense"]
         file.create_group("dense").create_dataset("kernel:0", data=np.zeros((2, 2)))
@@ -65,20 +72,22 @@ def test_weights_only(tmp_path, refused_model):
     refused_model(tmp_path / "w.weights.h5", "NO_ARCHITECTURE")
 
 
-def test_hdf5_that_is_no_model(tmp_path, refused_model):
+def test_hdf5_that_is_no_model(tmp_path: Path, refused_model: Callable[..., InputError]) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("temperatures", data=np.zeros(3))
     refused_model(tmp_path / "a.h5", "NOT_A_MODEL")
 
 
-def test_architecture_without_weights_in_an_h5(good_h5, refused_model):
+def test_architecture_without_weights_in_an_h5(good_h5: Path, refused_model: Callable[..., InputError]) -> None:
     with h5py.File(good_h5, "a") as file:
         del file["model_weights"]
     refused_model(good_h5, "MISSING_PART")
 
 
 @pytest.mark.parametrize("member", ["config.json", "metadata.json", "model.weights.h5"])
-def test_a_keras_archive_that_lacks_a_part(write_keras, dense_config, dense_paths, refused_model, member):
+def test_a_keras_archive_that_lacks_a_part(
+    write_keras: Callable[..., Path], dense_config: Any, dense_paths: Any, refused_model: Callable[..., InputError], member: str
+) -> None:
     error = refused_model(write_keras(dense_config, dense_paths, members={member: None}), "MISSING_PART")
     assert member in error.what
 
@@ -86,19 +95,32 @@ def test_a_keras_archive_that_lacks_a_part(write_keras, dense_config, dense_path
 @pytest.mark.parametrize(
     "text", ['{"class_name": "Functional"', "[" * 100_000, "[]", "7", '{"a":' * 5_000 + "1" + "}" * 5_000, ""]
 )
-def test_a_config_that_is_no_config(write_keras, write_h5, dense_weights, refused_model, text):
+def test_a_config_that_is_no_config(
+    write_keras: Callable[..., Path],
+    write_h5: Callable[..., Path],
+    dense_weights: Any,
+    refused_model: Callable[..., InputError],
+    text: str,
+) -> None:
     refused_model(write_keras(text, {}), "BAD_CONFIG")
     refused_model(write_h5(text or "x", dense_weights), "BAD_CONFIG")
 
 
-def test_a_config_nested_too_deeply(write_keras, with_layer, refused_model):
+def test_a_config_nested_too_deeply(
+    write_keras: Callable[..., Path], with_layer: Callable[..., Any], refused_model: Callable[..., InputError]
+) -> None:
     deep = {}
     for _ in range(200):
         deep = {"a": deep}
     refused_model(write_keras(with_layer(_layer("ReLU", max_value=deep)), {}), "BAD_CONFIG")
 
 
-def test_a_lambda_layer(write_h5, write_keras, with_layer, refused_model):
+def test_a_lambda_layer(
+    write_h5: Callable[..., Path],
+    write_keras: Callable[..., Path],
+    with_layer: Callable[..., Any],
+    refused_model: Callable[..., InputError],
+) -> None:
     config = with_layer(_layer("Lambda", function=["4wEAAAAA", None, None], function_type="lambda"))
     for path in (write_h5(config, {}), write_keras(config, {})):
         error = refused_model(path, "UNSAFE_LAYER")
@@ -107,7 +129,13 @@ def test_a_lambda_layer(write_h5, write_keras, with_layer, refused_model):
 
 
 @pytest.mark.parametrize("place", ["wrapper", "nested", "activation", "argument", "list layer"])
-def test_a_lambda_hidden_inside_something(write_h5, with_layer, dense_config, refused_model, place):
+def test_a_lambda_hidden_inside_something(
+    write_h5: Callable[..., Path],
+    with_layer: Callable[..., Any],
+    dense_config: Any,
+    refused_model: Callable[..., InputError],
+    place: str,
+) -> None:
     hidden = {"module": "keras.layers", "class_name": "Lambda", "config": {"name": "evil", "function": ["x", None, None]}}
     if place == "wrapper":
         config = with_layer(_layer("TimeDistributed", layer=hidden))
@@ -126,16 +154,22 @@ def test_a_lambda_hidden_inside_something(write_h5, with_layer, dense_config, re
 
 
 @pytest.mark.parametrize("module", ["os", "keras_evil.layers", "tensorflow.python.framework", "builtins_", "", 7])
-def test_a_foreign_module(write_keras, with_layer, refused_model, module):
+def test_a_foreign_module(
+    write_keras: Callable[..., Path], with_layer: Callable[..., Any], refused_model: Callable[..., InputError], module: Any
+) -> None:
     refused_model(write_keras(with_layer(_layer("Dense", module=module, units=3)), {}), "UNSAFE_MODULE")
 
 
-def test_a_foreign_module_without_a_class(write_keras, with_layer, refused_model):
+def test_a_foreign_module_without_a_class(
+    write_keras: Callable[..., Path], with_layer: Callable[..., Any], refused_model: Callable[..., InputError]
+) -> None:
     odd = {"module": "os", "config": "system"}
     refused_model(write_keras(with_layer(_layer("ReLU", max_value=odd)), {}), "UNSAFE_MODULE")
 
 
-def test_a_class_registered_under_another_name(write_keras, with_layer, refused_model):
+def test_a_class_registered_under_another_name(
+    write_keras: Callable[..., Path], with_layer: Callable[..., Any], refused_model: Callable[..., InputError]
+) -> None:
     record = {**_layer("Dense", units=3), "registered_name": "Vision>QuantizeEverything"}
     refused_model(write_keras(with_layer(record), {}), "UNSAFE_MODULE")
 
@@ -143,52 +177,64 @@ def test_a_class_registered_under_another_name(write_keras, with_layer, refused_
 @pytest.mark.parametrize(
     "function", ["io.write_file", "io.gfile.remove", "py_function", "numpy_function", "raw_ops.WriteFile", None, 3]
 )
-def test_an_op_that_could_do_harm(write_h5, with_layer, refused_model, function):
+def test_an_op_that_could_do_harm(
+    write_h5: Callable[..., Path], with_layer: Callable[..., Any], refused_model: Callable[..., InputError], function: Any
+) -> None:
     assert "Op" in refused_model(write_h5(with_layer(_layer("TFOpLambda", function=function)), {}), "UNSAFE_OP").what
 
 
 @pytest.mark.parametrize("class_name", ["TensorFlowOpLayer", "ClassMethod", "InstanceProperty"])
-def test_layers_that_stand_for_any_op(write_h5, with_layer, refused_model, class_name):
+def test_layers_that_stand_for_any_op(
+    write_h5: Callable[..., Path], with_layer: Callable[..., Any], refused_model: Callable[..., InputError], class_name: str
+) -> None:
     refused_model(write_h5(with_layer(_layer(class_name)), {}), "UNSAFE_OP")
 
 
 @pytest.mark.parametrize("class_name", ["StringLookup", "TextVectorization", "IntegerLookup"])
-def test_layers_that_read_files(write_h5, with_layer, refused_model, class_name):
+def test_layers_that_read_files(
+    write_h5: Callable[..., Path], with_layer: Callable[..., Any], refused_model: Callable[..., InputError], class_name: str
+) -> None:
     refused_model(write_h5(with_layer(_layer(class_name, vocabulary="/etc/passwd")), {}), "UNSAFE_LAYER")
 
 
-def test_a_custom_layer_is_named(write_h5, with_layer, refused_model):
+def test_a_custom_layer_is_named(
+    write_h5: Callable[..., Path], with_layer: Callable[..., Any], refused_model: Callable[..., InputError]
+) -> None:
     assert "'MyAttention'" in refused_model(write_h5(with_layer(_layer("MyAttention", module=None)), {}), "UNKNOWN_LAYER").what
 
 
 @pytest.mark.parametrize(
     "activation", ["my_activation", {"module": "builtins", "class_name": "function", "config": "my_activation"}]
 )
-def test_a_custom_activation_is_named(write_keras, with_layer, refused_model, activation):
+def test_a_custom_activation_is_named(
+    write_keras: Callable[..., Path], with_layer: Callable[..., Any], refused_model: Callable[..., InputError], activation: Any
+) -> None:
     assert (
         "my_activation"
         in refused_model(write_keras(with_layer(_layer("Activation", activation=activation)), {}), "UNKNOWN_LAYER").what
     )
 
 
-def test_pruning_wrappers_left_in_the_model_tell_how_to_strip_them(write_h5, with_layer, refused_model):
+def test_pruning_wrappers_left_in_the_model_tell_how_to_strip_them(
+    write_h5: Callable[..., Path], with_layer: Callable[..., Any], refused_model: Callable[..., InputError]
+) -> None:
     assert "strip_pruning" in refused_model(write_h5(with_layer(_layer("PruneLowMagnitude")), {}), "UNKNOWN_LAYER").fix
 
 
-def test_a_custom_loss_is_no_reason_to_refuse(write_keras, dense_config, dense_paths):
+def test_a_custom_loss_is_no_reason_to_refuse(write_keras: Callable[..., Path], dense_config: Any, dense_paths: Any) -> None:
     from optimizer.sources.preflight import read_model_summary
 
     dense_config["compile_config"] = {"loss": {"module": "my.losses", "class_name": "function", "config": "focal"}}
     assert read_model_summary(write_keras(dense_config, dense_paths), name="a.keras").parameters == 23
 
 
-def test_a_subclassed_model(write_keras, refused_model):
+def test_a_subclassed_model(write_keras: Callable[..., Path], refused_model: Callable[..., InputError]) -> None:
     refused_model(
         write_keras({"module": None, "class_name": "MyModel", "config": {}, "registered_name": "MyModel"}, {}), "SUBCLASSED"
     )
 
 
-def test_external_storage_in_the_weights(good_h5, tmp_path, refused_model):
+def test_external_storage_in_the_weights(good_h5: Path, tmp_path: Path, refused_model: Callable[..., InputError]) -> None:
     (tmp_path / "secret").write_bytes(b"\0" * 64)
     with h5py.File(good_h5, "a") as file:
         group = file["model_weights/hidden/hidden"]
@@ -198,7 +244,7 @@ def test_external_storage_in_the_weights(good_h5, tmp_path, refused_model):
 
 
 @pytest.mark.parametrize("kind", ["external", "soft", "virtual"])
-def test_links_and_virtual_data(good_h5, refused_model, kind):
+def test_links_and_virtual_data(good_h5: Path, refused_model: Callable[..., InputError], kind: str) -> None:
     with h5py.File(good_h5, "a") as file:
         group = file["model_weights/hidden/hidden"]
         del group["bias:0"]
@@ -213,14 +259,16 @@ def test_links_and_virtual_data(good_h5, refused_model, kind):
     refused_model(good_h5, "EXTERNAL_DATA")
 
 
-def test_external_data_in_a_keras_archive(write_keras, dense_config, tmp_path, refused_model):
+def test_external_data_in_a_keras_archive(
+    write_keras: Callable[..., Path], dense_config: Any, tmp_path: Path, refused_model: Callable[..., InputError]
+) -> None:
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file["layers"] = h5py.ExternalLink("/etc/passwd", "/x")
     path = write_keras(dense_config, {}, members={"model.weights.h5": (tmp_path / "w.h5").read_bytes()})
     refused_model(path, "EXTERNAL_DATA")
 
 
-def test_a_weight_that_claims_more_than_the_file_stores(good_h5, refused_model):
+def test_a_weight_that_claims_more_than_the_file_stores(good_h5: Path, refused_model: Callable[..., InputError]) -> None:
     with h5py.File(good_h5, "a") as file:
         file["model_weights"].create_dataset("huge", (200_000_000,), "f4", fillvalue=1.0)
     refused_model(good_h5, "TOO_LARGE")
@@ -229,16 +277,32 @@ def test_a_weight_that_claims_more_than_the_file_stores(good_h5, refused_model):
 @pytest.mark.parametrize(
     ("units", "code"), [(-4, "BAD_CONFIG"), ("x", "BAD_CONFIG"), (2.5, "BAD_CONFIG"), (None, "BAD_CONFIG"), (2e9, "TOO_LARGE")]
 )
-def test_impossible_settings(write_h5, dense_config, dense_weights, refused_model, units, code):
+def test_impossible_settings(
+    write_h5: Callable[..., Path],
+    dense_config: Any,
+    dense_weights: Any,
+    refused_model: Callable[..., InputError],
+    units: Any,
+    code: str,
+) -> None:
     dense_config["config"]["layers"][1]["config"]["units"] = units
     assert "hidden" in refused_model(write_h5(dense_config, dense_weights), code).place
 
 
-def test_a_layer_that_gives_out_too_much(write_h5, with_layer, refused_model):
+def test_a_layer_that_gives_out_too_much(
+    write_h5: Callable[..., Path], with_layer: Callable[..., Any], refused_model: Callable[..., InputError]
+) -> None:
     refused_model(write_h5(with_layer(_layer("RepeatVector", n=2_000_000_000)), {}), "TOO_LARGE")
 
 
-def test_weights_that_do_not_fit_name_the_layer(write_h5, write_keras, dense_config, dense_weights, dense_paths, refused_model):
+def test_weights_that_do_not_fit_name_the_layer(
+    write_h5: Callable[..., Path],
+    write_keras: Callable[..., Path],
+    dense_config: Any,
+    dense_weights: Any,
+    dense_paths: Any,
+    refused_model: Callable[..., InputError],
+) -> None:
     dense_config["config"]["layers"][1]["config"]["units"] = 7
     for path in (write_h5(dense_config, dense_weights), write_keras(dense_config, dense_paths)):
         error = refused_model(path, "WEIGHTS_MISMATCH")
@@ -247,13 +311,22 @@ def test_weights_that_do_not_fit_name_the_layer(write_h5, write_keras, dense_con
         assert "(4, 3)" in error.received
 
 
-def test_weights_of_a_layer_that_is_not_there(write_h5, write_keras, dense_config, dense_weights, dense_paths, refused_model):
+def test_weights_of_a_layer_that_is_not_there(
+    write_h5: Callable[..., Path],
+    write_keras: Callable[..., Path],
+    dense_config: Any,
+    dense_weights: Any,
+    dense_paths: Any,
+    refused_model: Callable[..., InputError],
+) -> None:
     refused_model(write_h5(dense_config, {**dense_weights, "ghost": {"kernel": (2, 2)}}), "WEIGHTS_MISMATCH")
     refused_model(write_keras(dense_config, {**dense_paths, "layers/conv2d/vars/0": (2, 2)}), "WEIGHTS_MISMATCH")
 
 
 @pytest.mark.parametrize("fault", ["circle", "unfed", "unknown source", "two names", "no outputs", "no layers"])
-def test_graphs_that_cannot_be(write_h5, dense_config, dense_weights, refused_model, fault):
+def test_graphs_that_cannot_be(
+    write_h5: Callable[..., Path], dense_config: Any, dense_weights: Any, refused_model: Callable[..., InputError], fault: str
+) -> None:
     config = dense_config["config"]
     if fault == "circle":
         config["layers"][1]["inbound_nodes"] = [[["out", 0, 0, {}]]]
@@ -270,12 +343,18 @@ def test_graphs_that_cannot_be(write_h5, dense_config, dense_weights, refused_mo
     refused_model(write_h5(dense_config, dense_weights), "BAD_CONFIG")
 
 
-def test_an_input_of_unknown_shape(write_h5, refused_model):
+def test_an_input_of_unknown_shape(write_h5: Callable[..., Path], refused_model: Callable[..., InputError]) -> None:
     config = {"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": {"name": "a", "units": 2}}]}}
     refused_model(write_h5(config, {}), "UNSUPPORTED_MODEL")
 
 
-def test_keras_3_files_are_for_later(write_h5, write_keras, dense_config, dense_weights, refused_model):
+def test_keras_3_files_are_for_later(
+    write_h5: Callable[..., Path],
+    write_keras: Callable[..., Path],
+    dense_config: Any,
+    dense_weights: Any,
+    refused_model: Callable[..., InputError],
+) -> None:
     metadata = json.dumps({"keras_version": "3.15.1"})
     later = (
         write_keras(dense_config, {}, members={"metadata.json": metadata}),
@@ -287,7 +366,7 @@ def test_keras_3_files_are_for_later(write_h5, write_keras, dense_config, dense_
         assert "later version" in error.fix
 
 
-def test_other_formats_are_for_later(tmp_path, refused_model):
+def test_other_formats_are_for_later(tmp_path: Path, refused_model: Callable[..., InputError]) -> None:
     (tmp_path / "a.tflite").write_bytes(b"\x1c\0\0\0TFL3" + b"\0" * 100)
     refused_model(tmp_path / "a.tflite", "UNSUPPORTED_FORMAT")
     for member, name in (("model/saved_model.pb", "saved.zip"), ("archive/data.pkl", "torch.zip")):
@@ -296,13 +375,15 @@ def test_other_formats_are_for_later(tmp_path, refused_model):
         refused_model(tmp_path / name, "UNSUPPORTED_FORMAT")
 
 
-def test_a_zip_that_is_no_model(tmp_path, refused_model):
+def test_a_zip_that_is_no_model(tmp_path: Path, refused_model: Callable[..., InputError]) -> None:
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("readme.txt", b"x")
     refused_model(tmp_path / "a.keras", "NOT_A_MODEL")
 
 
-def test_archives_that_lie(write_keras, dense_config, dense_paths, refused_model):
+def test_archives_that_lie(
+    write_keras: Callable[..., Path], dense_config: Any, dense_paths: Any, refused_model: Callable[..., InputError]
+) -> None:
     refused_model(write_keras(dense_config, dense_paths, members={"../../evil.py": "x"}), "NOT_A_MODEL")
     refused_model(write_keras(dense_config, dense_paths, members={f"a{n}": "x" for n in range(50)}), "TOO_LARGE")
     path = write_keras(dense_config, dense_paths)
@@ -311,7 +392,13 @@ def test_archives_that_lie(write_keras, dense_config, dense_paths, refused_model
     refused_model(path, "DUPLICATE")
 
 
-def test_a_bomb_and_an_encrypted_archive(tmp_path, write_keras, dense_config, dense_paths, refused_model):
+def test_a_bomb_and_an_encrypted_archive(
+    tmp_path: Path,
+    write_keras: Callable[..., Path],
+    dense_config: Any,
+    dense_paths: Any,
+    refused_model: Callable[..., InputError],
+) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.keras", "w", zipfile.ZIP_DEFLATED) as archive:
         for member in ("metadata.json", "config.json"):
             archive.writestr(member, "{}")
@@ -327,7 +414,7 @@ def test_a_bomb_and_an_encrypted_archive(tmp_path, write_keras, dense_config, de
     refused_model(path, "ENCRYPTED")
 
 
-def test_a_flipped_bit_in_the_weights_is_found(good_keras, refused_model):
+def test_a_flipped_bit_in_the_weights_is_found(good_keras: Path, refused_model: Callable[..., InputError]) -> None:
     data = bytearray(good_keras.read_bytes())
     data[len(data) // 2] ^= 1
     good_keras.write_bytes(data)
