@@ -28,31 +28,32 @@ def read_npz(path: Path, name: str) -> Parts:
     Raises:
         InputError: BAD_ZIP, ENCRYPTED, PICKLE_REFUSED, BAD_ARRAY, MISSING_ARRAY, TOO_LARGE, TOO_MANY.
     """
-    arrays = _read_arrays(path, name)
+    arrays, names = _read_arrays(path, name)
     x, y = arrays.get("x_train", arrays.get("x")), arrays.get("y_train", arrays.get("y"))
     x_test, y_test = arrays.get("x_test"), arrays.get("y_test")
     if x is None and x_test is not None:
         # A file that holds a test split only: all that a second file for the test split needs.
         x, y, x_test, y_test = x_test, y_test, None, None
     if x is None:
-        raise _missing(name, KNOWN_NAMES, arrays)
+        raise _missing(name, KNOWN_NAMES, names)
     if x_test is not None and (y is None) != (y_test is None):
-        raise _missing(name, "y_train and y_test both, or neither", arrays)
+        raise _missing(name, "y_train and y_test both, or neither", names)
     return Parts(x=x, y=y, x_test=x_test, y_test=y_test, kind="arrays")
 
 
-def _missing(name: str, expected: str, arrays: dict[str, Array]) -> InputError:
+def _missing(name: str, expected: str, names: list[str]) -> InputError:
     return InputError(
         "An array is missing",
         code="MISSING_ARRAY",
         place=name,
         expected=expected,
-        received=", ".join(sorted(arrays)) or "no array at all",
+        received=", ".join(sorted(names)) or "no array at all",
         fix="Save it with np.savez_compressed(path, x_train=..., y_train=..., x_test=..., y_test=...).",
     )
 
 
-def _read_arrays(path: Path, name: str) -> dict[str, Array]:
+def _read_arrays(path: Path, name: str) -> tuple[dict[str, Array], list[str]]:
+    """The arrays that a data set can use, and the names of all arrays in the file."""
     wanted = {"x", "y", "x_train", "y_train", "x_test", "y_test"}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -62,7 +63,9 @@ def _read_arrays(path: Path, name: str) -> dict[str, Array]:
                 total += _checked_size(archive, member, name)
             if total > MAX_DATA_BYTES:
                 raise _too_large(name, total)
-            return {m.filename[:-4]: _read_array(archive, m, name) for m in members if m.filename[:-4] in wanted}
+            used = [member for member in members if member.filename[:-4] in wanted]
+            arrays = {member.filename[:-4]: _read_array(archive, member, name) for member in used}
+            return arrays, [member.filename[:-4] for member in members]
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise InputError("The .npz archive is damaged", code="BAD_ZIP", place=name, received=str(error)) from error
 

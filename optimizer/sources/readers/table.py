@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -81,8 +80,8 @@ def _check_text(path: Path, name: str) -> tuple[list[str], str]:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in head:
         fix = "Save it as UTF-8."
         raise _bad("The file is UTF-16 or binary, not UTF-8 text", name, 1, fix=fix)
-    with path.open(encoding="utf-8-sig", newline="") as file, _field_limit():
-        first = file.readline(MAX_COLUMNS * 100)
+    with path.open("rb") as file, _field_limit():
+        first = file.readline(MAX_COLUMNS * 100).decode("utf-8", "replace")
         delimiter = max(DELIMITERS, key=first.count)
         file.seek(0)
         reader = csv.reader(_lines(file, name), delimiter=delimiter, strict=True)
@@ -95,15 +94,17 @@ def _check_text(path: Path, name: str) -> tuple[list[str], str]:
                 ) from error
             what = "A quoted field does not end" if "end of data" in str(error) else "The line is not valid CSV"
             raise _bad(what, name, reader.line_num, received=str(error)) from error
-        except UnicodeDecodeError as error:
-            raise _bad("The text is not UTF-8", name, reader.line_num + 1, fix="Save it as UTF-8.") from error
 
 
-def _lines(file: io.TextIOWrapper, name: str) -> Iterator[str]:
+def _lines(file: IO[bytes], name: str) -> Iterator[str]:
+    """Lines as text, without the byte order mark that spreadsheets put in front."""
     for number, line in enumerate(file, start=1):
-        if "\0" in line:
+        if b"\0" in line:
             raise _bad("The line holds a NUL character", name, number)
-        yield line
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise _bad("The text is not UTF-8", name, number, fix="Save it as UTF-8.") from error
 
 
 def _check_rows(reader: Any, name: str) -> list[str]:
