@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from dataclasses import dataclass
@@ -47,6 +48,11 @@ class Home:
         return self.root / "runner.lock"
 
     @property
+    def retire(self) -> Path:
+        """Touched when the code has changed since the runner started: it takes no more runs, and ends when it has none."""
+        return self.root / "retire"
+
+    @property
     def runner_log(self) -> Path:
         """What the runner says about itself."""
         return self.root / "runner.log"
@@ -68,7 +74,22 @@ class Home:
 
 
 def touch(path: Path) -> None:
-    """Set a file's time to now in nanoseconds, making it where it is missing."""
-    path.touch(mode=0o600)
+    """Set a file's time to now in nanoseconds, making it where it is missing.
+
+    It is a hint and no more: whoever waits for it looks for himself once a second, so a full disk must not fail the caller.
+    """
     now = time.time_ns()
-    os.utime(path, ns=(now, now))
+    try:
+        path.touch(mode=0o600)
+        os.utime(path, ns=(now, now))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+
+
+def touched_at(path: Path) -> int:
+    """When a file was last touched, in nanoseconds since 1970; -1 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return -1

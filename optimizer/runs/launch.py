@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from optimizer.runs.home import Home, touch
 
 MAX_LOG_BYTES = 5 * 1024 * 1024
+RETRY_S = 3.0
+CODE_LOOK_S = 5.0
 PROJECT = Path(__file__).parents[2]
 # Kept so that a runner that ends before this process does not stay behind as a zombie.
 _started: list[subprocess.Popen[bytes]] = []
+_code_looked_at: dict[Path, float] = {}
 
 
 def touch_web_alive(home: Path) -> None:
@@ -25,7 +30,8 @@ def ensure_runner(home: Path, *, options: tuple[str, ...] = ()) -> None:
     """Start a runner for this home where none is alive (20 microseconds where one is).
 
     The lock is taken here and handed to the new process, so that it is never free in between: of any number of processes that
-    call this at once, one starts a runner.
+    call this at once, one starts a runner. One that does not come up is tried again after three seconds. A runner that
+    was started from older code is asked to end when its jobs are done.
 
     Args:
         home: LITESMITH_HOME.
@@ -38,11 +44,39 @@ def ensure_runner(home: Path, *, options: tuple[str, ...] = ()) -> None:
     files = Home(home.absolute())
     lock = take_lock(files)
     if lock is None:
+        _retire_old_code(files)
         return
     try:
-        _start(files, lock, options)
+        if time.time() - os.fstat(lock).st_mtime > RETRY_S or os.fstat(lock).st_size == 0:
+            _start(files, lock, options)
     finally:
         os.close(lock)
+
+
+def _retire_old_code(files: Home) -> None:
+    """Ask a runner to end that still runs the code from before an update. Looked at every few seconds only."""
+    now = time.monotonic()
+    if now - _code_looked_at.get(files.root, -CODE_LOOK_S) < CODE_LOOK_S:
+        return
+    _code_looked_at[files.root] = now
+    stamp = files.runner_lock.read_text(encoding="ascii").strip()
+    if stamp and stamp != code_stamp():
+        touch(files.retire)
+
+
+def sign_lock(lock: int) -> None:
+    """Write into the lock's file which code its holder runs; the file's time says when it began."""
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, code_stamp().encode(), 0)
+
+
+def code_stamp() -> str:
+    """A hash over the times and sizes of the package's modules: it changes with every update."""
+    digest = hashlib.sha256()
+    for path in sorted((PROJECT / "optimizer").rglob("*.py")):
+        found = path.stat()
+        digest.update(f"{path}\0{found.st_mtime_ns}\0{found.st_size}\n".encode())
+    return digest.hexdigest()
 
 
 def take_lock(files: Home) -> int | None:
@@ -58,6 +92,7 @@ def take_lock(files: Home) -> int | None:
 
 
 def _start(files: Home, lock: int, options: tuple[str, ...]) -> None:
+    sign_lock(lock)
     log = files.runner_log
     if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
         log.replace(log.with_suffix(".log.old"))

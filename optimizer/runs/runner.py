@@ -20,8 +20,8 @@ from pathlib import Path
 from optimizer.errors import OptimizerError, RunError
 from optimizer.runs.assignment import Assignment, Killed
 from optimizer.runs.claims import Claims, Outcome
-from optimizer.runs.home import Home, default_home
-from optimizer.runs.launch import take_lock
+from optimizer.runs.home import Home, default_home, touched_at
+from optimizer.runs.launch import sign_lock, take_lock
 from optimizer.runs.messages import BadMessageError, Message
 from optimizer.runs.objects import disk_full_as_error
 from optimizer.runs.processes import this_process
@@ -84,6 +84,7 @@ class Runner:
         self._last: dict[str, float] = {}
         self._queued = dict.fromkeys(KINDS, 0)
         self._active_at = time.monotonic()
+        self._started_at = time.time_ns()
 
     def run(self) -> None:
         """Work until told to stop (SIGTERM, SIGINT) or idle for long enough."""
@@ -91,7 +92,7 @@ class Runner:
             signal.signal(number, self._stop)
         self._patiently(lambda: self._recovered(recover(self._store, self._claims)), retry=True)
         logger.info("runner %s is ready", os.getpid())
-        while not self._stopping and not self._is_idle():
+        while not (self._stopping or self._is_idle() or (self._retires and not self._busy and self._settlement.is_done)):
             self._listen()
             self._tick()
         self._shut_down()
@@ -99,6 +100,11 @@ class Runner:
     def _stop(self, number: int, frame: object) -> None:
         del number, frame
         self._stopping = True
+
+    @property
+    def _retires(self) -> bool:
+        """Whether the code has changed since: a runner of the new code takes the runs that are not begun yet."""
+        return touched_at(self._files.retire) > self._started_at
 
     def _recovered(self, runs: list[Run]) -> None:
         for run in runs:
@@ -170,10 +176,7 @@ class Runner:
 
     def _woken(self) -> bool:
         """Whether someone has touched the wake file, or a worker stands ready for a run that waits."""
-        try:
-            touched = self._files.wake.stat().st_mtime_ns
-        except FileNotFoundError:
-            touched = -1
+        touched = touched_at(self._files.wake)
         changed = touched != self._wake_seen
         self._wake_seen = touched
         waits = any(
@@ -190,6 +193,8 @@ class Runner:
         for assignment in self._busy:
             if assignment.run.id in cancelled:
                 assignment.kill(Killed.CANCELLED)
+        if self._retires:
+            return
         for kind in KINDS:
             while self._busy_with(kind) < self._slots[kind] and self._begin_next(kind):
                 pass
@@ -284,10 +289,8 @@ class Runner:
 
 def web_age_s(files: Home) -> float:
     """Seconds since a web process last said that someone uses it; infinite where none ever did."""
-    try:
-        return time.time() - files.web_alive.stat().st_mtime
-    except FileNotFoundError:
-        return float("inf")
+    touched = touched_at(files.web_alive)
+    return float("inf") if touched < 0 else time.time() - touched / 1e9
 
 
 def main() -> int:
@@ -305,6 +308,7 @@ def main() -> int:
     if lock is None:
         logger.info("another runner works for %s already", arguments.home)
         return 0
+    sign_lock(lock)
     settings = Settings(
         slots=arguments.slots,
         inspection_slots=arguments.inspection_slots,

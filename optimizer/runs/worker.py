@@ -85,15 +85,17 @@ def warm_up(kind: str) -> None:
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     if kind == INSPECTION:
         import optimizer.sources.inspection
-    else:
-        import tensorflow
-        import tensorflow_model_optimization
 
-        import optimizer.pipeline  # noqa: F401
-        from optimizer.technique import registry
+        return
+    from optimizer.technique import registry
 
-        registry()
-        del tensorflow, tensorflow_model_optimization
+    registry()  # Before TensorFlow: a technique that cannot be imported shows at once.
+    import tensorflow
+    import tensorflow_model_optimization
+
+    import optimizer.pipeline  # noqa: F401
+
+    del tensorflow, tensorflow_model_optimization
 
 
 def prefetch(control_fd: int) -> None:

@@ -47,31 +47,39 @@ class WorkerPool:
     def keep(self, needed: int) -> None:
         """Start workers until there are enough for the spares, or for `needed` jobs where those are more."""
         while len(self.waiting) < max(self.spares, needed) and time.monotonic() >= self._next_start:
-            self.waiting.append(WorkerProcess(self.home, self.kind))
+            try:
+                self.waiting.append(WorkerProcess(self.home, self.kind))
+            except OSError as error:  # No space, no memory, too many processes: these pass.
+                self._count_failure(str(error))
 
     def listen(self) -> None:
         """Notice who has become ready, and who has ended before that."""
         for worker in list(self.waiting):
             worker.collect_log()
             try:
-                worker.is_ready |= any(message.type == "ready" for message in worker.messages())
+                became_ready = any(message.type == "ready" for message in worker.messages())
             except BadMessageError:
+                became_ready = False
                 worker.kill()
-            ended = worker.ended()
-            if ended is not None:
+            if worker.ended() is not None:
                 self._lose(worker)
-            elif worker.is_ready:
+            elif became_ready:
+                worker.is_ready = True
                 self.failures = 0
+                logger.info("%s worker %s is ready", self.kind, worker.pid)
 
     def _lose(self, worker: WorkerProcess) -> None:
         self.waiting.remove(worker)
         with contextlib.suppress(BadMessageError):
             worker.drain()
-        self.failures += 1
-        self.why_not = worker.log.early_text
-        self._next_start = time.monotonic() + min(2.0**self.failures / 2, MAX_PAUSE_S)
-        logger.warning("a %s worker did not start (%d times): %s", self.kind, self.failures, self.why_not[-2000:])
+        self._count_failure(worker.log.early_text)
         discard(worker)
+
+    def _count_failure(self, why_not: str) -> None:
+        self.failures += 1
+        self.why_not = why_not
+        self._next_start = time.monotonic() + min(2.0**self.failures / 2, MAX_PAUSE_S)
+        logger.warning("a %s worker did not start (%d times): %s", self.kind, self.failures, why_not[-2000:])
 
     def first_ready(self) -> WorkerProcess | None:
         """A ready worker, which stays in the pool until it is removed; None where there is none."""

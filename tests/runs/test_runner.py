@@ -1,0 +1,374 @@
+"""The runner with real processes and real signals; no TensorFlow but in the last class.
+
+A worker that hangs is one that was stopped (SIGSTOP) while it waited for its job: to the runner it looks like any endless loop.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from optimizer.runs import launch, requests
+from optimizer.runs.launch import ensure_runner, take_lock, touch_web_alive
+from optimizer.runs.processes import start_ticks
+from optimizer.runs.run import Project, Run, RunKind, RunState
+from optimizer.runs.store import Store
+
+T = TypeVar("T")
+NO_TRAINING = ("--slots", "0", "--spares", "0")
+MODEL = requests.SAMPLE_MODEL.read_bytes()
+
+
+def wait_for(what: Callable[[], T | None], *, within_s: float) -> T:
+    """The first true answer."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"did not happen within {within_s} s: {what}")
+
+
+class Surroundings:
+    """A home with a store, and a runner that the test starts and that ends with it."""
+
+    def __init__(self, home: Path) -> None:
+        self.store = Store(home)
+        self.project = self.store.create_project("test")
+
+    def start(self, *options: str) -> int:
+        """Start a runner, as a page does that is drawn again and again, and return its pid."""
+
+        def look() -> int | None:
+            ensure_runner(self.store.home, options=options)
+            status = self.store.runner_status()
+            return status.pid if status.alive else None
+
+        return wait_for(look, within_s=20)
+
+    def ready_workers(self, kind: str = "inspection") -> list[int]:
+        """Pids of the living workers that have said that they are ready."""
+        pids = [int(pid) for pid in re.findall(kind + r" worker (\d+) is ready", self.runner_log())]
+        return [pid for pid in pids if start_ticks(pid) is not None]
+
+    def runner_log(self) -> str:
+        return self.store.files.runner_log.read_text()
+
+    def hang_next(self) -> int:
+        """Stop the worker that will get the next inspection; its pid."""
+        pid = wait_for(self.ready_workers, within_s=20)[0]
+        os.kill(pid, signal.SIGSTOP)
+        return pid
+
+    def upload(self, content: bytes = MODEL, name: str = "digits_cnn.keras") -> Run:
+        return requests.bring_model(self.store, self.project.id, io.BytesIO(content), name)
+
+    def reaches(self, run: Run, *states: RunState, within_s: float = 20) -> Run:
+        def look() -> Run | None:
+            now = self.store.run(run.id)
+            return now if now.state in states else None
+
+        return wait_for(look, within_s=within_s)
+
+    def ends(self, run: Run, within_s: float = 20) -> Run:
+        return self.reaches(run, *(state for state in RunState if state.is_final), within_s=within_s)
+
+    def stop(self) -> None:
+        pid = self.store.runner_status().pid
+        if pid is not None and self.store.runner_status().alive:
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: start_ticks(pid) is None, within_s=5)
+        self.store.close()
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Surroundings]:
+    made = Surroundings(tmp_path / "home")
+    yield made
+    made.stop()
+
+
+def gone(pid: int) -> bool:
+    return start_ticks(pid) is None
+
+
+def work_folders(store: Store) -> set[str]:
+    return {path.name for path in store.files.work.iterdir()}
+
+
+class TestInspection:
+    def test_an_upload_is_inspected_within_a_second_of_a_warm_worker(self, here: Surroundings) -> None:
+        here.start(*NO_TRAINING)
+        wait_for(here.ready_workers, within_s=20)
+        submitted = time.time()
+        run = here.ends(here.upload())
+
+        assert run.state is RunState.SUCCEEDED, run.error
+        assert run.started_at is not None
+        assert run.started_at - submitted < 1.0
+        model = here.store.project(here.project.id).model
+        assert model is not None
+        assert (model["sha256"], model["name"]) == (run.inputs["model"]["sha256"], "digits_cnn.keras")
+        report = here.store.report(run.id)
+        assert report is not None
+        assert report["model"]["parameters"] > 0
+
+    def test_data_are_matched_to_the_model_and_the_baseline_is_queued_by_itself(self, here: Surroundings) -> None:
+        here.start(*NO_TRAINING)
+        model = here.upload()
+        data = requests.bring_data(here.store, here.project.id, name="digits", bundled=True)
+        here.ends(model)
+        assert here.ends(data).state is RunState.SUCCEEDED
+
+        project = here.store.project(here.project.id)
+        assert project.data is not None
+        assert (project.data["task"], project.data_source) == ("classification", {"bundled": "digits"})
+        (baseline,) = wait_for(lambda: here.store.runs(project.id, kinds=[RunKind.BASELINE]), within_s=5)
+        assert baseline.state is RunState.QUEUED
+
+    def test_a_bad_upload_fails_in_plain_words_and_changes_nothing(self, here: Surroundings) -> None:
+        here.start(*NO_TRAINING)
+        good = here.ends(here.upload())
+        before = here.store.project(here.project.id)
+        bad = here.ends(here.upload(MODEL[: len(MODEL) // 2], "cut.keras"))
+
+        assert bad.state is RunState.FAILED
+        assert bad.error is not None
+        assert "cut.keras" in bad.error["line"]
+        assert here.store.project(here.project.id) == before
+        wait_for(lambda: not here.store.objects.exists(bad.inputs["model"]["sha256"]), within_s=5)
+        assert here.store.read_object(good.inputs["model"]["sha256"]) == MODEL
+        assert "Traceback" in here.store.log(bad.id)
+
+
+class TestFaults:
+    def test_a_killed_worker_is_a_crash_that_names_the_signal_and_the_next_job_runs(self, here: Surroundings) -> None:
+        here.start(*NO_TRAINING)
+        pid = here.hang_next()
+        run = here.reaches(here.upload(), RunState.RUNNING)
+        os.kill(pid, signal.SIGKILL)
+        crashed = here.ends(run, within_s=5)
+
+        assert crashed.state is RunState.CRASHED
+        assert crashed.error is not None
+        assert "SIGKILL" in crashed.error["line"]
+        assert set(crashed.artifacts) <= {"log.txt"}
+        assert here.ends(here.upload()).state is RunState.SUCCEEDED
+
+    def test_a_running_job_is_cancelled_within_five_seconds_once(self, here: Surroundings) -> None:
+        here.start(*NO_TRAINING)
+        pid = here.hang_next()
+        run = here.reaches(here.upload(), RunState.RUNNING)
+        here.store.request_cancel(run.id)
+        here.store.request_cancel(run.id)
+        cancelled = here.ends(run, within_s=5)
+
+        assert cancelled.state is RunState.CANCELLED
+        assert gone(pid)
+        wait_for(lambda: len(work_folders(here.store)) == 1, within_s=5)
+        here.store.request_cancel(run.id)
+        assert here.store.run(run.id) == cancelled
+
+    def test_an_endless_job_is_stopped_at_its_time_limit(self, here: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LITESMITH_JOB_TIMEOUT_S", "0.5")
+        here.start(*NO_TRAINING)
+        pid = here.hang_next()
+        run = here.ends(here.upload(), within_s=6)
+
+        assert run.state is RunState.TIMED_OUT
+        assert run.error is not None
+        assert "0.5 s" in run.error["line"]
+        assert gone(pid)
+
+    def test_a_killed_runner_takes_its_workers_with_it_and_the_next_one_cleans_up(self, here: Surroundings) -> None:
+        first = here.start(*NO_TRAINING)
+        pid = here.hang_next()
+        run = here.reaches(here.upload(), RunState.RUNNING)
+        orphan = leave_half_a_result(here.store)
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: gone(pid), within_s=5)
+        assert not here.store.runner_status().alive
+        assert here.store.run(run.id).state is RunState.RUNNING
+
+        second = here.start(*NO_TRAINING)
+        interrupted = here.ends(run, within_s=10)
+        assert second != first
+        assert interrupted.state is RunState.INTERRUPTED
+        wait_for(lambda: not here.store.objects.exists(orphan), within_s=5)
+        assert here.ends(requests.run_again(here.store, run.id)).state is RunState.SUCCEEDED
+        with sqlite3.connect(here.store.files.database) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        connection.close()
+
+    def test_a_runner_that_is_told_to_stop_interrupts_its_jobs_itself(self, here: Surroundings) -> None:
+        runner = here.start(*NO_TRAINING)
+        pid = here.hang_next()
+        run = here.reaches(here.upload(), RunState.RUNNING)
+        os.kill(runner, signal.SIGTERM)
+
+        assert here.ends(run, within_s=5).state is RunState.INTERRUPTED
+        assert gone(pid)
+        wait_for(lambda: gone(runner), within_s=5)
+        assert work_folders(here.store) == set()
+
+    def test_a_locked_database_delays_a_result_and_loses_nothing(self, here: Surroundings) -> None:
+        runner = here.start(*NO_TRAINING)
+        wait_for(here.ready_workers, within_s=20)
+        run = here.upload()
+        with sqlite3.connect(here.store.files.database, isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            time.sleep(2.5)
+            assert here.store.run(run.id).id == run.id
+            other.execute("ROLLBACK")
+        other.close()
+        assert here.ends(run).state is RunState.SUCCEEDED
+        assert here.store.runner_status().pid == runner
+
+    def test_a_damaged_upload_is_refused_before_any_work(self, here: Surroundings) -> None:
+        run = here.upload()
+        path = here.store.object_path(run.inputs["model"]["sha256"])
+        path.chmod(0o600)
+        path.write_bytes(MODEL[:-1] + bytes([MODEL[-1] ^ 1]))
+        here.start(*NO_TRAINING)
+
+        failed = here.ends(run)
+        assert failed.state is RunState.FAILED
+        assert failed.error is not None
+        assert failed.error["code"] == "DAMAGED"
+
+
+def leave_half_a_result(store: Store) -> str:
+    """What a runner leaves that is killed between the rename of an artefact and the commit: the object, and its source."""
+    content = os.urandom(1000)
+    job = wait_for(lambda: next(store.files.work.glob("*/job.json"), None), within_s=5)
+    (job.parent / "out" / "model.tflite").write_bytes(content)
+    return store.objects.add_bytes(content, "model.tflite").sha256
+
+
+class TestLife:
+    def test_one_home_has_one_runner_however_many_ask_for_it(self, here: Surroundings) -> None:
+        code = (
+            "import sys; from pathlib import Path; from optimizer.runs.launch import ensure_runner\n"
+            "for _ in range(20): ensure_runner(Path(sys.argv[1]), options=('--slots', '0', '--inspection-slots', '0'))"
+        )
+        processes = [subprocess.Popen([sys.executable, "-c", code, str(here.store.home)]) for _ in range(3)]
+        assert [process.wait(timeout=30) for process in processes] == [0, 0, 0]
+        pid = here.start()
+
+        wait_for(lambda: f"runner {pid} is ready" in here.runner_log(), within_s=5)
+        assert here.runner_log().count("is ready") == 1
+        assert start_ticks(pid) is not None
+        assert take_lock(here.store.files) is None
+
+    def test_a_runner_that_nobody_needs_ends(self, here: Surroundings) -> None:
+        touch_web_alive(here.store.home)
+        pid = here.start(*NO_TRAINING, "--inspection-slots", "0", "--idle-exit-s", "0.3")
+        wait_for(lambda: gone(pid), within_s=10)
+        lock = take_lock(here.store.files)
+        assert lock is not None
+        os.close(lock)
+
+    def test_a_runner_of_older_code_ends_when_its_jobs_are_done_and_a_new_one_goes_on(
+        self, here: Surroundings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old = here.start(*NO_TRAINING)
+        worker = here.hang_next()
+        begun = here.reaches(here.upload(), RunState.RUNNING)
+        here.store.files.runner_lock.write_text("the code before the update")
+        monkeypatch.setattr(launch, "CODE_LOOK_S", 0.0)
+        ensure_runner(here.store.home, options=NO_TRAINING)
+        waiting = here.upload(name="later.keras")
+        os.kill(worker, signal.SIGCONT)
+
+        assert here.ends(begun).state is RunState.SUCCEEDED
+        wait_for(lambda: gone(old), within_s=10)
+        assert here.store.run(waiting.id).state is RunState.QUEUED
+        assert here.start(*NO_TRAINING) != old
+        assert here.ends(waiting).state is RunState.SUCCEEDED
+
+    def test_a_worker_that_cannot_start_fails_the_job_with_the_reason(
+        self, here: Surroundings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LITESMITH_TECHNIQUE_PACKAGES", "no_such_package")
+        run = here.store.submit(here.project.id, RunKind.BASELINE, inputs={})
+        here.start("--spares", "0")
+        failed = here.ends(run, within_s=60)
+
+        assert failed.state is RunState.FAILED
+        assert failed.error is not None
+        assert failed.error["code"] == "WORKER_START"
+        assert "no_such_package" in failed.error["line"]
+
+
+WEB = """
+import os, signal, sys
+from pathlib import Path
+from optimizer.runs import launch, requests
+from optimizer.runs.launch import ensure_runner
+from optimizer.runs.store import Store
+home = Path(sys.argv[1])
+requests.try_sample(Store(home))
+ensure_runner(home)
+os.kill(0, signal.SIGKILL)
+"""
+
+
+class TestTraining:
+    def test_the_sample_runs_to_its_end_although_the_web_process_was_killed_and_a_worker_too(self, here: Surroundings) -> None:
+        web = subprocess.run([sys.executable, "-c", WEB, str(here.store.home)], start_new_session=True, check=False)
+        assert web.returncode == -9
+        project = next(project for project in here.store.projects() if project.name == "digits sample")
+        runs = {run.name: run for run in here.store.runs(project.id)}
+        child = continue_from(here, project, runs["Safe"])
+        self.kill_while(here, runs["Balanced"], "prune 50 %")
+        here.store.request_cancel(runs["Tiny"].id)
+
+        assert here.ends(runs["baseline"], within_s=120).state is RunState.SUCCEEDED
+        self.check_result(here.store, here.ends(runs["Safe"], within_s=60))
+        self.check_result(here.store, here.ends(child, within_s=60))
+        assert here.ends(runs["Tiny"]).state is RunState.CANCELLED
+
+    def kill_while(self, here: Surroundings, run: Run, stage: str) -> None:
+        def pid_at_stage() -> int | None:
+            if here.store.run(run.id).progress.stage != stage:
+                return None
+            begun = re.search(rf"run {run.id}: experiment began in process (\d+)", here.runner_log())
+            return int(begun[1]) if begun else None
+
+        os.kill(wait_for(pid_at_stage, within_s=120), signal.SIGKILL)
+        crashed = here.ends(run, within_s=5)
+        assert crashed.state is RunState.CRASHED
+        assert crashed.error is not None
+        assert stage in crashed.error["line"]
+        assert "SIGKILL" in crashed.error["line"]
+        assert set(crashed.artifacts) == {"log.txt"}
+
+    def check_result(self, store: Store, run: Run) -> None:
+        assert run.state is RunState.SUCCEEDED, run.error
+        assert run.metrics is not None
+        assert run.comparison is not None
+        assert run.progress.fraction == 1.0
+        content = store.read_object(run.artifacts["model.tflite"])
+        assert run.metrics["size_bytes"] == len(content)
+        report = store.report(run.id)
+        assert report is not None
+        assert report["result"] == run.metrics
+        assert [event.data["name"] for event in store.events(run.id, kinds=["stage"])][:2] == ["Read model and data", "Baseline"]
+        assert set(run.artifacts) >= {"model.tflite", "report.json", "recipe.json", "log.txt"}
+
+
+def continue_from(here: Surroundings, project: Project, parent: Run) -> Run:
+    """Queue a run that starts from another's result, before that one is done."""
+    recipe = requests.presets()["Safe"]
+    return requests.run_recipe(here.store, project.id, recipe, parent_id=parent.id, name="child")
