@@ -225,7 +225,7 @@ def _check_writable(out: Path) -> None:
 def _check_readable(*paths: Path | None) -> None:
     for path in paths:
         if path is not None and not path.is_file():
-            raise InputError("There is no such file", code="NO_FILE", place=str(path), fix="Check the path.")
+            raise InputError("There is no such file", code="NOT_FOUND", place=str(path), fix="Check the path.")
 
 
 def _read_recipe(path: Path) -> Any:

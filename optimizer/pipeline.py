@@ -120,6 +120,8 @@ def _prepare(job: Job, report: Report, cancelled: Callable[[], bool]) -> tuple[M
     summary = read_model_summary(job.model, name=job.model_name)
     dataset = read_dataset(job.data, seed=job.recipe.seed)
     data = prepare(dataset, summary)
+    # Names of new layers end up in the .tflite; counted from zero, the same job gives the same bytes in any process.
+    tf.keras.backend.clear_session()
     tf.keras.utils.set_random_seed(job.recipe.seed)
     original = Model(keras=load_keras_model(job.model, summary))
     second = None
@@ -149,7 +151,7 @@ def _baseline(job: Job, context: RunContext) -> tuple[Baseline, RunContext]:
     data, scores = choose_scaling(context.data, content, job.data.scaling)
     context = dataclasses.replace(context, data=data)
     if data.scaling.name != "as stored":
-        context.note(f"Inputs are scaled by {data.scaling.name}: the model scores {scores} that way.")
+        context.note(f"Inputs are scaled to {data.scaling.name}, which this model expects ({scores}).")
     return measure_baseline(content, context), context
 
 

@@ -15,7 +15,7 @@ from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdi
 from optimizer.surgery.batch_normalization import fold_batch_normalization
 from optimizer.surgery.wrapping import with_layers_wrapped, with_weights_of
 from optimizer.technique import SizeEstimate, Technique, layer_findings, param, technique
-from optimizer.training import Schedule, fit
+from optimizer.training import Schedule, fit, held_projections
 
 CLUSTERABLE = frozenset(
     {
@@ -106,33 +106,31 @@ class WeightClustering(Technique):
             context.note(
                 f"{len(names)} BatchNormalization layers were folded into the layers before them, so that the shared values survive."
             )
-        chosen = self._chosen(folded, context)
+        chosen, few = self._chosen(folded)
         plan = Schedule(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
         sparse = any(isinstance(promise, Sparsity) for promise in model.promises)
         wrapped = with_layers_wrapped(folded, chosen, self._wrapper(preserve_sparsity=sparse))
-        fit(wrapped, context, plan)
+        projections = held_projections(model.changed(promises=(self._promise(few),)), wrapped)
+        fit(wrapped, context, plan, projections=projections)
         result = with_weights_of(folded, _stripped(wrapped))
-        limits = {key: float(self.number_of_clusters) for key in kernel_variables(result) if key.split("/")[0] in chosen}
-        clustered = _clustered_kernels(result, limits)
-        return model.changed(keras=result, promises=(SharedValues(technique=self.name, kernels=clustered),))
+        return model.changed(keras=result, promises=(self._promise(few | _clustered_kernels(result, chosen)),))
 
-    def _chosen(self, keras_model: Any, context: RunContext) -> set[str]:
-        """Names of layers to cluster; one that already holds few enough values needs no wrapper."""
-        chosen, few = set(), []
+    def _promise(self, keys: set[str]) -> SharedValues:
+        return SharedValues(technique=self.name, kernels=dict.fromkeys(sorted(keys), float(self.number_of_clusters)))
+
+    def _chosen(self, keras_model: Any) -> tuple[set[str], set[str]]:
+        """Names of layers to cluster, and keys of kernels that hold few enough values already: those are held as they are."""
+        chosen, few = set(), set()
         variables = kernel_variables(keras_model)
         for layer in keras_model.layers:
             if type(layer).__name__ not in CLUSTERABLE or layer.name in self.skip_layers:
                 continue
-            kernels = [v for key, v in variables.items() if key.split("/")[0] == layer.name]
-            if all(len(np.unique(kernel.numpy())) > self.number_of_clusters for kernel in kernels):
+            kernels = {key: variable for key, variable in variables.items() if key.split("/")[0] == layer.name}
+            if all(len(np.unique(kernel.numpy())) > self.number_of_clusters for kernel in kernels.values()):
                 chosen.add(layer.name)
             else:
-                few.append(layer.name)
-        if few:
-            context.note(
-                f"Left as they are, since a kernel holds no more than {self.number_of_clusters} values already: {', '.join(few)}."
-            )
-        return chosen
+                few |= {key for key, kernel in kernels.items() if len(np.unique(kernel.numpy())) <= self.number_of_clusters}
+        return chosen, few
 
     def _wrapper(self, *, preserve_sparsity: bool) -> Any:
         from tensorflow_model_optimization.clustering.keras import CentroidInitialization
@@ -161,7 +159,6 @@ def _stripped(wrapped: Any) -> Any:
     return strip_clustering(wrapped)
 
 
-def _clustered_kernels(keras_model: Any, limits: dict[str, float]) -> dict[str, float]:
-    """The kernels that clustering reached: TFMOT clusters only the pointwise kernel of a separable convolution."""
-    variables = kernel_variables(keras_model)
-    return {key: limit for key, limit in limits.items() if "depthwise_kernel" not in key and key in variables}
+def _clustered_kernels(keras_model: Any, names: set[str]) -> set[str]:
+    """Keys of the kernels that clustering reached: TFMOT clusters only the pointwise kernel of a separable convolution."""
+    return {key for key in kernel_variables(keras_model) if key.split("/")[0] in names and "depthwise_kernel" not in key}
