@@ -1,5 +1,7 @@
 """Compare: any number of runs beside the baseline; decide, and take the file along."""
 
+from functools import partial
+
 import streamlit as st
 
 from optimizer.runs.run import RunKind, RunState
@@ -7,12 +9,15 @@ from pages.components import session
 from pages.components.bar_chart import bars
 from pages.components.baseline import baseline_of, finished_baselines
 from pages.components.compare_table import draw_settings, draw_table
-from pages.components.compared import AXES, rows_of, sentence
+from pages.components.compared import AXES, most_worthwhile, rows_of, sentence
 from pages.components.format import literal
 from pages.components.front_chart import front
+from pages.components.navigation import require_frame
 from pages.components.next_step import ready_to_run, suggest
 from pages.components.view import choose_accent, choose_baseline, choose_runs, look_of, offer
 from pages.components.waiting import draw_waiting
+
+require_frame()
 
 CHART = {"displayModeBar": False, "responsive": True}
 
@@ -29,7 +34,7 @@ if project is not None:
         with runs_column:
             runs = choose_runs(offered.comparable)
         with focus_column:
-            chosen = choose_accent(runs) if runs else ""
+            chosen = choose_accent(runs, most_worthwhile(rows_of(runs, None))) if runs else ""
         axis = axis_column.selectbox(
             "Quality against", list(AXES), format_func=lambda name: AXES[name].title, key="axis", bind="query-params"
         )
@@ -43,9 +48,7 @@ if project is not None:
             bars(rows, look), config=CHART, key="bars", alt="Size, latency and quality of each run beside the baseline"
         )
         right.plotly_chart(front(rows, look, axis), config=CHART, key="front", alt="Quality of each run against the chosen axis")
-        if active:
-            draw_waiting(project.id)
-        draw_table(store, rows, look)
+        draw_table(store, rows, look, partial(draw_waiting, project.id) if active else None)
         draw_settings(rows)
         if offered.others:
             with st.expander(f"Not comparable with this baseline: {len(offered.others)}"):

@@ -8,14 +8,17 @@ from optimizer.runs.run import RunKind, RunState
 from optimizer.sources.summary import model_summary_from_json
 from pages.components import session
 from pages.components.baseline import baseline_of
-from pages.components.draft_memory import draft_of, keep_draft, load_recipe
+from pages.components.draft_memory import change_draft, draft_of, keep_draft, load_recipe
 from pages.components.expectation_panel import draw_expectation
+from pages.components.navigation import require_frame
 from pages.components.next_step import ready_to_run
 from pages.components.recipe_draft import checked
 from pages.components.recipe_json import draw_recipe_json
 from pages.components.start_and_presets import draw_start_and_presets
 from pages.components.step_editor import draw_steps
 from pages.components.submit_panel import draw_submit
+
+require_frame()
 
 st.title("Experiment", anchor=False)
 project = session.current_project()
@@ -28,9 +31,7 @@ if project is not None and ready_to_run(project):
     draw_start_and_presets(project_id, earlier)
     steps, panel = st.columns([1.75, 1], gap="large")
     with steps:
-        draft = draw_steps(
-            draft_of(project_id), [layer.name for layer in model.layers], lambda kept: keep_draft(project_id, kept)
-        )
+        draft = draw_steps(draft_of(project_id), [layer.name for layer in model.layers], partial(change_draft, project_id))
         keep_draft(project_id, draft)
         draw_recipe_json(draft, partial(load_recipe, project_id))
     verdict = checked(draft)

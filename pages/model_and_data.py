@@ -10,9 +10,11 @@ from pages.components.data_panel import draw_data_boxes
 from pages.components.data_view import draw_data
 from pages.components.format import name_from_file
 from pages.components.model_view import draw_model
-from pages.components.upload import draw_inspection, draw_upload, newest_inspection
+from pages.components.navigation import require_frame
+from pages.components.second_model import draw_second_model
+from pages.components.upload import MODEL_TYPES, draw_inspection, draw_upload, newest_inspection
 
-MODEL_TYPES = ("keras", "h5")
+require_frame()
 
 store = session.store()
 project = session.current_project()
@@ -43,18 +45,7 @@ with left:
         draw_inspection(newest_inspection(project.id, RunKind.INSPECT_MODEL, "model"), (project.model or {}).get("name", ""))
         if project.model is not None:
             draw_model(project)
-            second = project.second_model
-            with st.expander("Second model: a teacher or student for distillation" + (" (brought)" if second else " (optional)")):
-                draw_upload(
-                    "second",
-                    "Second model",
-                    MODEL_TYPES,
-                    lambda file: bring_model(store, project.id, file, file.name, role="second_model"),
-                )
-                newest = newest_inspection(project.id, RunKind.INSPECT_MODEL, "second_model")
-                draw_inspection(newest, (second or {}).get("name", ""))
-                if second is not None:
-                    st.text(f"{second['name']}: {second['parameters']:,} parameters")
+            draw_second_model(project)
 with right:
     st.subheader("Data", anchor=False)
     newest = newest_inspection(project.id, RunKind.INSPECT_DATA) if project is not None else None

@@ -5,9 +5,12 @@ import streamlit as st
 from optimizer.runs.run import RunKind, RunState
 from pages.components import session
 from pages.components.format import counted
+from pages.components.navigation import require_frame
 from pages.components.next_step import ready_to_run, suggest
 from pages.components.run_detail import draw_run
 from pages.components.run_table import draw_table
+
+require_frame()
 
 PAGE_ROWS = 15
 KINDS = (RunKind.EXPERIMENT, RunKind.BASELINE)
@@ -19,15 +22,19 @@ if project is not None:
     search_column, state_column = st.columns([1.2, 2], vertical_alignment="bottom")
     search = search_column.text_input("Search", placeholder="name, note or recipe", icon=":material/search:", key="runs_search")
     states = state_column.pills(
-        "State", list(RunState), selection_mode="multi", format_func=lambda state: state.value, key="runs_states"
+        "State",
+        [state for state in RunState if state in store.run_counts(project.id)],
+        selection_mode="multi",
+        format_func=lambda state: state.value,
+        key="runs_states",
     )
     total = store.count_runs(project.id, kinds=KINDS, states=states, search=search)
     pages = max(1, -(-total // PAGE_ROWS))
-    listing, detail = st.columns([1.6, 1], gap="medium")
+    listing, detail = st.columns([1.72, 1], gap="medium")
     with listing:
         number = st.pagination(pages, key=f"runs_page.{pages}") if pages > 1 else 1
         runs = store.runs(project.id, kinds=KINDS, states=states, search=search, limit=PAGE_ROWS, offset=(number - 1) * PAGE_ROWS)
-        opened = st.query_params.get("run")
+        opened = st.query_params.get("run") or next((run.id for run in runs), None)
         if runs:
             draw_table(runs, opened)
             st.caption(f"{counted(total, 'run')}; click the left end of a line to open it")
@@ -37,7 +44,7 @@ if project is not None:
             suggest("Nothing has been run yet. Put a recipe together and run it.", "Go to Experiment", session.EXPERIMENT)
     with detail:
         try:
-            run = store.run(opened) if opened else next(iter(runs), None)
+            run = store.run(opened) if opened else None
         except KeyError:
             run = None
         if run is not None and run.project_id == project.id:

@@ -15,41 +15,49 @@ from pages.components.compared import (
     quality_text,
 )
 from pages.components.format import bytes_text, ms_text, points_text, ratio_text
-from pages.components.look import ROW_PX, Figure, Look, layout, named, title
+from pages.components.look import Figure, Look, chart_height, layout, named, title
 
-GAP = 0.03
-LABEL_ROOM = 1.95
-"""An axis is this much longer than its longest bar: the numbers stand in the free part."""
+GAP = 0.035
+LABEL_ROOM = 2.15
+"""An axis is this much longer than its longest bar: the numbers stand in the free part, one under the other."""
+LABEL_START = 1.07
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Column:
-    """One of the small charts: `ends` is where a row's marks end, `notes` stand in grey after the number."""
+    """One of the small charts: `ends` is where a row's marks end, `notes` stand in grey after the number.
+
+    `start` is where its axis begins: zero for bars, close to the lowest interval for dots.
+    """
 
     question: str
+    legend: str
     axis: str
     values: Sequence[float | None]
     ends: Sequence[float | None]
     texts: Sequence[str]
     notes: Sequence[str]
     limit: float | None
+    start: float = 0.0
 
 
 def bars(rows: Sequence[Row], look: Look) -> Figure:
     """The figure: the baseline first, a dotted line down from it, dashed lines where the budget ends."""
     columns = [_size(rows, look.budget), _latency(rows, look.budget), _quality(rows, look.budget)]
-    figure = layout(height=ROW_PX * len(rows) + 44, left=0)
-    figure |= {"yaxis": _names_axis(rows), "bargap": 0.42, "shapes": [], "annotations": []}
+    figure = layout(height=chart_height(len(rows)), left=0, dark=look.dark)
+    figure |= {"yaxis": _names_axis(rows, look), "bargap": 0.42, "shapes": [], "annotations": []}
     traces: list[dict[str, Any]] = []
     width = (1 - GAP * (len(columns) - 1)) / len(columns)
     for number, column in enumerate(columns):
         left = number * (width + GAP)
         reach = max((end for end in column.ends if end is not None), default=1.0) or 1.0
-        figure[column.axis.replace("x", "xaxis")] = _hidden_axis([left, left + width], reach)
-        figure["annotations"].append(title(column.question, left))
+        span = (reach - column.start) or 1.0
+        figure[column.axis.replace("x", "xaxis")] = _hidden_axis([left, left + width], column.start, span)
+        figure["annotations"].append(title(column.question, left, column.legend))
         figure["shapes"].extend(_lines(rows, column))
-        traces += [_bar_trace(rows, column, look), _number_trace(column)]
-    traces += [_tail_marks(rows, columns[1].axis), _intervals(rows, columns[2].axis)]
+        traces.append(_number_trace(column, column.start + span * LABEL_START, look))
+    traces += [_bar_trace(rows, column, look) for column in columns[:2]]
+    traces += [_tail_marks(rows, columns[1].axis), _dots(rows, columns[2], look)]
     return {"data": traces, "layout": figure}
 
 
@@ -57,7 +65,8 @@ def _size(rows: Sequence[Row], budget: Mapping[str, Any]) -> _Column:
     values = [row.size_bytes for row in rows]
     notes = ["" if row.is_baseline else _ratio(row.comparison.get("size_ratio")) for row in rows]
     return _Column(
-        question="How small is the file?",
+        question="How small?",
+        legend="file size",
         axis="x",
         values=values,
         ends=values,
@@ -73,7 +82,8 @@ def _latency(rows: Sequence[Row], budget: Mapping[str, Any]) -> _Column:
         return "" if row.is_baseline else "tie" if latency.get("tie") else _ratio(latency.get("ratio"))
 
     return _Column(
-        question="How fast is it? (p50, │ p95)",
+        question="How fast?",
+        legend="▬ p50  │ p95",
         axis="x2",
         values=[row.p50_ms for row in rows],
         ends=[row.p95_ms if row.p95_ms is not None else row.p50_ms for row in rows],
@@ -93,10 +103,15 @@ def _quality(rows: Sequence[Row], budget: Mapping[str, Any]) -> _Column:
             return ""
         return "tie" if quality.get("tie") else points_text(quality["difference"]).removesuffix(" points")
 
+    known = [row.quality for row in rows if row.quality]
+    lows = [quality.value if quality.low is None else quality.low for quality in known]
+    highs = [quality.value if quality.high is None else quality.high for quality in known]
+    low, high = min(lows, default=0.0), max(highs, default=1.0)
+    start = max(0.0, low - 0.12 * ((high - low) or 0.1))
     return _Column(
-        question="How accurate is it? (├┤ 95 %)"
-        if metric == "accuracy"
-        else f"How large is the {QUALITY_WORDS[metric]}? (├┤ 95 %)",
+        question="How accurate?" if metric == "accuracy" else f"How large is the {QUALITY_WORDS[metric]}?",
+        legend="├┤ 95 %",
+        start=start,
         axis="x3",
         values=[row.quality.value if row.quality else None for row in rows],
         ends=[(row.quality.high if row.quality.high is not None else row.quality.value) if row.quality else None for row in rows],
@@ -107,7 +122,9 @@ def _quality(rows: Sequence[Row], budget: Mapping[str, Any]) -> _Column:
 
 
 def _ratio(ratio: float | None) -> str:
-    return "" if not ratio else ratio_text(ratio)
+    if not ratio:
+        return ""
+    return "same" if abs(ratio - 1) < 0.005 else ratio_text(ratio)
 
 
 def _bar_trace(rows: Sequence[Row], column: _Column, look: Look) -> dict[str, Any]:
@@ -124,18 +141,18 @@ def _bar_trace(rows: Sequence[Row], column: _Column, look: Look) -> dict[str, An
     }
 
 
-def _number_trace(column: _Column) -> dict[str, Any]:
+def _number_trace(column: _Column, place: float, look: Look) -> dict[str, Any]:
     notes = [f'  <span style="color:{palette.BASELINE}">{note}</span>' if note else "" for note in column.notes]
     return {
         "type": "scatter",
         "mode": "text",
-        "x": [0 if end is None else end for end in column.ends],
+        "x": [place] * len(column.ends),
         "y": list(range(len(column.ends))),
         "xaxis": column.axis,
         "yaxis": "y",
-        "text": [f"  {text}{note}" for text, note in zip(column.texts, notes, strict=True)],
+        "text": [f"{text}{note}" for text, note in zip(column.texts, notes, strict=True)],
         "textposition": "middle right",
-        "textfont": {"size": 13},
+        "textfont": {"size": 13, "color": look.ink},
         "cliponaxis": False,
         "hoverinfo": "skip",
     }
@@ -155,26 +172,30 @@ def _tail_marks(rows: Sequence[Row], axis: str) -> dict[str, Any]:
     }
 
 
-def _intervals(rows: Sequence[Row], axis: str) -> dict[str, Any]:
-    known = [(number, row.quality) for number, row in enumerate(rows) if row.quality]
+def _dots(rows: Sequence[Row], column: _Column, look: Look) -> dict[str, Any]:
+    """Quality as dots with their intervals: on an axis from zero, as bars need it, no interval could be seen."""
+    known = [(number, row, row.quality) for number, row in enumerate(rows) if row.quality]
     return {
         "type": "scatter",
         "mode": "markers",
-        "x": [quality.value for _, quality in known],
-        "y": [number for number, _ in known],
-        "xaxis": axis,
+        "x": [quality.value for _, _, quality in known],
+        "y": [number for number, _, _ in known],
+        "xaxis": column.axis,
         "yaxis": "y",
-        "marker": {"size": 0.1, "color": palette.INTERVAL},
+        "marker": {"size": 12, "color": [look.colour(row) for _, row, _ in known], "line": {"width": 0}},
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": [0 if q.high is None else q.high - q.value for _, q in known],
-            "arrayminus": [0 if q.low is None else q.value - q.low for _, q in known],
+            "array": [0 if q.high is None else q.high - q.value for _, _, q in known],
+            "arrayminus": [0 if q.low is None else q.value - q.low for _, _, q in known],
             "color": palette.INTERVAL,
-            "thickness": 1.6,
-            "width": 4,
+            "thickness": 1.8,
+            "width": 5,
         },
-        "hoverinfo": "skip",
+        "customdata": [
+            [named(row), q.text, quality_text(q.metric, q.low), quality_text(q.metric, q.high)] for _, row, q in known
+        ],
+        "hovertemplate": "%{customdata[0]}: %{customdata[1]}<br>95 %: %{customdata[2]} to %{customdata[3]}<extra></extra>",
     }
 
 
@@ -199,7 +220,7 @@ def _lines(rows: Sequence[Row], column: _Column) -> list[dict[str, Any]]:
     ]
 
 
-def _names_axis(rows: Sequence[Row]) -> dict[str, Any]:
+def _names_axis(rows: Sequence[Row], look: Look) -> dict[str, Any]:
     return {
         "tickvals": list(range(len(rows))),
         "ticktext": [named(row) + "  " for row in rows],
@@ -209,14 +230,14 @@ def _names_axis(rows: Sequence[Row]) -> dict[str, Any]:
         "automargin": True,
         "ticks": "",
         "fixedrange": True,
-        "tickfont": {"size": 13},
+        "tickfont": {"size": 13, "color": look.ink},
     }
 
 
-def _hidden_axis(domain: list[float], reach: float) -> dict[str, Any]:
+def _hidden_axis(domain: list[float], start: float, span: float) -> dict[str, Any]:
     return {
         "domain": domain,
-        "range": [0, reach * LABEL_ROOM],
+        "range": [start, start + span * LABEL_ROOM],
         "showgrid": False,
         "zeroline": True,
         "zerolinecolor": palette.INTERVAL,

@@ -94,8 +94,8 @@ def quality_of(metrics: Mapping[str, Any] | None) -> Quality | None:
     for metric in QUALITY_ORDER:
         record = (metrics or {}).get(metric)
         if isinstance(record, Mapping) and record.get("value") is not None:
-            numbers = {name: record.get(name) for name in ("value", "low", "high", "n")}
-            return Quality(metric=metric, **numbers)
+            low, high, n = (record.get(name) for name in ("low", "high", "n"))
+            return Quality(metric=metric, value=record["value"], low=low, high=high, n=n)
     return None
 
 
@@ -256,14 +256,16 @@ def sentence(row: Row) -> str:
     """One sentence: what a run gained and what it cost. Plain text."""
     size, packed = size_delta(row), size_delta(row, compressed=True)
     latency, quality = latency_delta(row), quality_delta(row)
-    gains = [delta.text for delta in (size, latency) if delta is not None]
-    if size is not None and size.tie and packed is not None and not packed.tie:
-        gains[0] = f"as large as a file, {packed.text} when compressed"
-    if not gains:
+    if size is None and latency is None:
         return f"{row.label} is not compared with the original yet."
-    result = f"{row.label} is {' and '.join(gains).replace(' (tie)', '')}" + (
-        " than the original" if not (size and size.tie) else ""
-    )
+    gains = []
+    if size is not None and size.tie:
+        gains.append("as large as the original" + (f" ({packed.text} when compressed)" if packed and not packed.tie else ""))
+    elif size is not None:
+        gains.append(size.text)
+    if latency is not None:
+        gains.append("as fast" if latency.tie else latency.text)
+    result = f"{row.label} is {' and '.join(gains)}" + ("" if size and size.tie else " than the original")
     if quality is None or row.quality is None:
         return result + "."
     words = QUALITY_WORDS[row.quality.metric]
@@ -283,6 +285,15 @@ def differing_settings(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]
     short = Counter(name.rsplit(": ", 1)[-1] for name in columns)
     titles = [name.rsplit(": ", 1)[-1] if short[name.rsplit(": ", 1)[-1]] == 1 else name for name in columns]
     return titles, [[settings.get(name, "") for name in columns] for settings in flat]
+
+
+def most_worthwhile(rows: Sequence[Row]) -> str:
+    """Id of the run to look at first: the smallest of those whose quality is a tie, else the newest; empty without runs."""
+    experiments = [row for row in rows if not row.is_baseline]
+    ties = [row for row in experiments if (quality_delta(row) or Delta(text="")).tie and row.size_bytes is not None]
+    if ties:
+        return min(ties, key=lambda row: (row.size_bytes or 0.0, row.gzip_bytes or 0.0)).id
+    return experiments[-1].id if experiments else ""
 
 
 def _flat_recipe(recipe: Mapping[str, Any]) -> dict[str, str]:

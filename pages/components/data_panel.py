@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -32,11 +33,11 @@ def draw_data_boxes(project: Project | None, project_id: Callable[[str], str], n
         lambda file: bring_data(session.store(), project_id(file.name), stream=file, name=file.name, label=label.strip()),
     )
     st.caption(FORMATS)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.caption("or bundled:", width="content")
         for name in BUNDLED:
             if st.button(name, key=f"bundled.{name}", help="Needs no network" if name == "digits" else "Downloaded on first use"):
-                _bring(lambda chosen=name: bring_data(session.store(), project_id(chosen), name=chosen, bundled=True))
+                _bring(partial(_bring_bundled, project_id, name))
     source = _source(project, newest)
     with st.expander("Label column, separate test file"):
         left, right = st.columns([2, 1], vertical_alignment="bottom")
@@ -58,6 +59,10 @@ def _source(project: Project | None, newest: Run | None) -> Mapping[str, Any] | 
     if newest is not None:
         return newest.inputs.get("data")
     return None if project is None else project.data_source
+
+
+def _bring_bundled(project_id: Callable[[str], str], name: str) -> Run:
+    return bring_data(session.store(), project_id(name), name=name, bundled=True)
 
 
 def _bring(submit: Callable[[], Run]) -> None:

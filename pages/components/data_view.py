@@ -48,8 +48,9 @@ def data_lines(data: Mapping[str, Any]) -> list[str]:
     shape = " × ".join(map(str, data.get("sample_shape") or ())) or "one number"
     lines.append(f"Samples: {data.get('kind', 'arrays')} of {shape}, {data.get('dtype', '')}".rstrip(", "))
     if data.get("value_range"):
-        expects = f"; the model expects {data['expects']}" if data.get("expects") else ""
-        lines.append(f"Values: {data['value_range']}{expects}")
+        lines.append(f"Values in the data: {data['value_range']}")
+    if data.get("expects"):
+        lines.append(f"Values that the model takes: {data['expects']}")
     return lines
 
 
@@ -83,9 +84,9 @@ def _draw_balance(balance: Sequence[Mapping[str, Any]]) -> None:
             {
                 "Class": [str(record.get("class", "")) for record in balance],
                 "Samples": [int(record.get("total", 0)) for record in balance],
-                **{words[0]: [int(record.get(name, 0)) for record in balance] for name, words in SPLIT_WORDS.items()},
+                **{SPLIT_WORDS[name][0]: [int(record.get(name, 0)) for record in balance] for name in ("train", "test")},
             },
             hide_index=True,
-            height=min(35 * (len(balance) + 1) + 3, 390),
+            height="content" if len(balance) <= 12 else 420,
             column_config={"Samples": st.column_config.ProgressColumn(min_value=0, max_value=most, format="%d")},
         )

@@ -43,6 +43,6 @@ def draw_expectation(recipe: Recipe, model: ModelSummary, baseline: Run | None, 
 
 
 def _line(name: str, text: str) -> None:
-    left, right = st.columns([1, 4], gap="small")
+    left, right = st.columns([1, 3.4], gap="small")
     left.caption(name)
     right.markdown("  \n".join(literal(line, 300) for line in text.split("\n")))

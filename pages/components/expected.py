@@ -48,7 +48,7 @@ def expected_seconds(recipe: Recipe, earlier: Sequence[Run]) -> float | None:
         steps = (run.recipe or {}).get("steps", [])
         if [step.get("technique") for step in steps] == wanted and run.started_at is not None and run.finished_at is not None:
             then, now = _epochs(steps), _epochs([step.to_json() for step in recipe.steps])
-            return (run.finished_at - run.started_at) * (now / then if then and now else 1.0)
+            return max(1.0, (run.finished_at - run.started_at) * (now / then if then and now else 1.0))
     return None
 
 

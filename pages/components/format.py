@@ -85,10 +85,10 @@ def points_text(difference: float | None) -> str:
 
 
 def ratio_text(ratio: float | None) -> str:
-    """A ratio with two or three digits: "6.1×"; "–" for None."""
+    """A ratio with two digits, three where it is close to one: "6.1×", "1.03×"; "–" for None."""
     if ratio is None or not math.isfinite(ratio) or ratio <= 0:
         return DASH
-    return f"{significant(ratio, 3 if ratio >= 10 or ratio < 2 else 2)}×"
+    return f"{significant(ratio, 3 if 0.9 < ratio < 1.1 else 2)}×"
 
 
 def duration_text(seconds: float | None) -> str:

@@ -7,9 +7,8 @@ from typing import Any
 
 from pages.components import palette
 from pages.components.compared import AXES, QUALITY_WORDS, Axis, Row, dominated, least_quality, quality_text
-from pages.components.look import ROW_PX, Figure, Look, layout, named, title, value_axis
+from pages.components.look import Figure, Look, chart_height, label_places, layout, named, title, value_axis
 
-LEAST_HEIGHT_PX = 320
 ROOM = 0.14
 """Free space around the points, as a fraction of what they span."""
 
@@ -21,16 +20,26 @@ def front(rows: Sequence[Row], look: Look, axis_name: str = "size") -> Figure:
     metric = points[0].quality.metric if points and points[0].quality else "accuracy"
     beaten = dominated(points, axis_name)
     best = sorted((row for row in points if row.id not in beaten), key=lambda row: axis.value(row) or 0.0)
-    figure = layout(height=max(LEAST_HEIGHT_PX, ROW_PX * len(rows) + 44), left=62)
+    figure = layout(height=chart_height(len(rows)), left=62, dark=look.dark)
     figure["margin"] |= {"b": 46, "r": 24}
     figure["annotations"] = [title(f"Which is best for its {axis.title.split(',')[0]}?", 0)]
     costs = [axis.value(row) or 0.0 for row in points]
     reach = max([*costs, 0.0]) or 1.0
-    figure["xaxis"] = value_axis(axis.title, (0.0, reach * (1 + ROOM)), axis.text, _unit(axis, reach))
-    figure["yaxis"] = value_axis(QUALITY_WORDS[metric], _extent(points), lambda value: quality_text(metric, value))
+    right, (low, high) = reach * (1 + ROOM), _extent(points)
+    figure["xaxis"] = value_axis(axis.title, (0.0, right), axis.text, _unit(axis, reach))
+    figure["yaxis"] = value_axis(QUALITY_WORDS[metric], (low, high), lambda value: quality_text(metric, value))
+    inside = [((axis.value(row) or 0.0) / right, (_height(row) - low) / (high - low), row.label) for row in points]
+    places = dict(zip((row.id for row in points), label_places(inside), strict=True))
     figure["shapes"] = _limits(points, look, axis)
     lines = [_front_line(best, axis)] if len(best) > 1 else []
-    return {"data": [*lines, *(_point(row, axis, look, faded=row.id in beaten) for row in points)], "layout": figure}
+    return {
+        "data": [*lines, *(_point(row, axis, look, places[row.id], faded=row.id in beaten) for row in points)],
+        "layout": figure,
+    }
+
+
+def _height(row: Row) -> float:
+    return row.quality.value if row.quality else 0.0
 
 
 def _unit(axis: Axis, reach: float) -> float:
@@ -57,7 +66,7 @@ def _front_line(best: Sequence[Row], axis: Axis) -> dict[str, Any]:
     }
 
 
-def _point(row: Row, axis: Axis, look: Look, *, faded: bool) -> dict[str, Any]:
+def _point(row: Row, axis: Axis, look: Look, place: str, *, faded: bool) -> dict[str, Any]:
     quality = row.quality
     centre = quality.value if quality else 0.0
     low, high = (quality.low, quality.high) if quality else (None, None)
@@ -67,8 +76,8 @@ def _point(row: Row, axis: Axis, look: Look, *, faded: bool) -> dict[str, Any]:
         "x": [axis.value(row)],
         "y": [centre],
         "text": [named(row)],
-        "textposition": "top center" if not row.is_baseline else "bottom center",
-        "textfont": {"size": 12},
+        "textposition": place,
+        "textfont": {"size": 12.5, "color": look.ink},
         "cliponaxis": False,
         "opacity": 0.4 if faded else 1.0,
         "marker": {"size": 14 if row.id == look.chosen else 11, "color": look.colour(row), "symbol": look.symbol(row)},

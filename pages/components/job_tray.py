@@ -84,4 +84,5 @@ def _draw_heartbeat(status: RunnerStatus) -> None:
     elif age is not None and age > _STALE_HEARTBEAT_S:
         st.caption(f":orange[●] Runner: not heard of for {duration_text(age)}.")
     else:
-        st.caption(f":green[●] Runner: alive, {counted(status.spares_ready, 'warm worker')} ready")
+        ready = f"{counted(status.spares_ready, 'worker')} ready" if status.spares_ready else "a worker is warming up"
+        st.caption(f":green[●] Runner: alive, {'busy' if status.running and not status.spares_ready else ready}")

@@ -10,12 +10,12 @@ import streamlit as st
 from optimizer.runs.run import StoredEvent
 from optimizer.runs.store import Store
 
-HEIGHT_PX = 190
+HEIGHT_PX = 170
 _LOSSES = ("loss", "validation_loss", "val_loss")
 
 
 def draw_curves(store: Store, run_id: str) -> None:
-    """Two small charts, loss and the rest; nothing where the run does not train."""
+    """Two small charts, one over the other, loss and the rest; nothing where the run does not train."""
     table = curves(store.events(run_id, kinds=("metrics", "stage")))
     names = [name for name in table if name != "step"]
     if not table or len(table["step"]) < 1:

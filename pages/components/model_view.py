@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from optimizer.runs.run import Project
@@ -10,8 +12,8 @@ from optimizer.technique import registry
 from pages.components.format import bytes_text, count_text, literal
 from pages.components.recipe_draft import title
 
-ROW_PX = 35
-MOST_HEIGHT_PX = 430
+MOST_ROWS = 14
+MOST_HEIGHT_PX = 470
 GRID_MARKS = {Verdict.WORKS: "●", Verdict.LEFT: "○ left", Verdict.IMPOSSIBLE: "✕ no"}
 
 
@@ -40,7 +42,7 @@ def _draw_checks(model: ModelSummary, expects: str) -> None:
         f"Takes {inputs}, gives {outputs} ({model.output_activation})",
     ]
     if expects:
-        lines.append(f"Expects {expects}")
+        lines.append(f"Input values: {expects}")
     with st.container(gap="xxsmall"):
         for line in lines:
             st.markdown(f":green[:material/check:] {literal(line, 300)}")
@@ -55,27 +57,30 @@ def shape_text(shape: Shape) -> str:
 
 def _draw_layers(model: ModelSummary) -> None:
     parameters, macs = max(1, model.parameters), max(1, model.macs or 1)
-    bar = {"min_value": 0, "max_value": 100, "format": "%.0f %%", "width": "small"}
     st.dataframe(
         {
             "Layer": [layer.name for layer in model.layers],
             "Class": [layer.class_name for layer in model.layers],
             "Output": ["–" if layer.output_shape is None else shape_text(layer.output_shape) for layer in model.layers],
-            "Parameters": [count_text(layer.parameters) for layer in model.layers],
-            "Share": [100 * layer.parameters / parameters for layer in model.layers],
-            "MACs": [count_text(layer.macs) for layer in model.layers],
-            "Share of MACs": [100 * (layer.macs or 0) / macs for layer in model.layers],
+            "Parameters": [layer.parameters for layer in model.layers],
+            "MACs": [layer.macs for layer in model.layers],
         },
         hide_index=True,
-        height=min(ROW_PX * (len(model.layers) + 1) + 3, MOST_HEIGHT_PX),
+        height=table_height(len(model.layers)),
         column_config={
-            "Parameters": st.column_config.TextColumn(alignment="right"),
-            "MACs": st.column_config.TextColumn(alignment="right"),
-            "Share": st.column_config.ProgressColumn("Share of parameters", **bar),
-            "Share of MACs": st.column_config.ProgressColumn(**bar),
+            "Layer": st.column_config.TextColumn(width=76),
+            "Class": st.column_config.TextColumn(width=112),
+            "Output": st.column_config.TextColumn(width=76),
+            "Parameters": st.column_config.ProgressColumn(width=92, min_value=0, max_value=parameters, format="localized"),
+            "MACs": st.column_config.ProgressColumn(width=92, min_value=0, max_value=macs, format="localized"),
         },
         key=f"layers.{model.sha256[:12]}",
     )
+
+
+def table_height(rows: int) -> int | Literal["content"]:
+    """As high as its rows, up to a limit."""
+    return "content" if rows <= MOST_ROWS else MOST_HEIGHT_PX
 
 
 def _draw_grid(model: ModelSummary) -> None:
@@ -87,4 +92,4 @@ def _draw_grid(model: ModelSummary) -> None:
     for name, cls in registry().items():
         marks = {finding.layer: GRID_MARKS[finding.verdict] for finding in cls().check(model)}
         columns[title(name)] = [marks.get(layer, "–") for layer in layers]
-    st.dataframe(columns, hide_index=True, height=min(ROW_PX * (len(layers) + 1) + 3, MOST_HEIGHT_PX))
+    st.dataframe(columns, hide_index=True, height=table_height(len(layers)))

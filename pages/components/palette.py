@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 BASELINE = "#8B949E"
 INTERVAL = "rgba(128,137,147,0.85)"
 BUDGET = "#D55E00"
+INK = {"light": "#1D232A", "dark": "#E4E8EC"}
 ACCENT = {"light": "#0072B2", "dark": "#4BA6DE"}
 SERIES = ("#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#B8A000", "#A0522D", "#6A5ACD")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "hexagon", "star")
@@ -32,3 +33,15 @@ def colour(place: int) -> str:
 def symbol(place: int) -> str:
     """The marker at a place in the series; it changes where the colours start again."""
     return SYMBOLS[place // len(SERIES) % len(SYMBOLS)]
+
+
+def dot_styles() -> str:
+    """CSS that puts a run's colour before its name in a table: containers whose key begins with "series-<place>-"."""
+    rules = [_dot(f"series-{place}-", hue) for place, hue in enumerate(SERIES)]
+    rules += [_dot("series-baseline-", BASELINE), _dot("series-light-", ACCENT["light"]), _dot("series-dark-", ACCENT["dark"])]
+    return f"<style>{''.join(rules)}</style>"
+
+
+def _dot(key: str, hue: str) -> str:
+    shape = 'content:"";display:inline-block;width:.62em;height:.62em;border-radius:50%;margin-right:.5em'
+    return f'[class*="st-key-{key}"] p::before{{{shape};background:{hue}}}'

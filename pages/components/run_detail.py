@@ -76,7 +76,8 @@ def _draw_numbers(row: Row) -> None:
     left.metric("Size", bytes_text(row.size_bytes), size.text if size else None, **arrow)
     middle.metric("Latency, p50", ms_text(row.p50_ms), speed.text if speed else None, **arrow)
     if row.quality is not None:
-        right.metric(row.quality.metric.capitalize(), row.quality.text, quality.text if quality else None, **arrow)
+        words = None if quality is None else quality.text.replace(" points", "").replace(" (tie)", ", tie")
+        right.metric(row.quality.metric.capitalize(), row.quality.text, words, **arrow)
     left.caption(f"{bytes_text(row.gzip_bytes)} compressed")
     middle.caption(f"p95 {ms_text(row.p95_ms)}")
     right.caption(f"{count_text(row.parameters)} parameters, {count_text(row.macs)} MACs")

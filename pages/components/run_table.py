@@ -8,8 +8,7 @@ import streamlit as st
 
 from optimizer.runs.run import Run, RunState
 from pages.components.compared import Row, rows_of
-from pages.components.format import ago_text, bytes_text, ms_text
-from pages.components.job_tray import progress_words
+from pages.components.format import bytes_text, ms_text, percent_text
 
 ROW_PX = 36
 
@@ -29,23 +28,19 @@ def draw_table(runs: Sequence[Run], opened: str | None) -> None:
             "Size": [bytes_text(row.size_bytes) for row in rows],
             "Latency": [ms_text(row.p50_ms) for row in rows],
             "Quality": [_quality(row) for row in rows],
-            "When": [ago_text(run.finished_at or run.created_at) for run in runs],
         },
         hide_index=True,
-        height=ROW_PX * (len(runs) + 1) + 3,
+        height="content",
         row_height=ROW_PX,
         key=key,
         on_select=lambda: _open(key, ids),
         selection_mode="single-row",
         selection_default={"selection": {"rows": chosen}},
         column_config={
-            "Run": st.column_config.TextColumn(width="medium"),
-            "Recipe": st.column_config.TextColumn(width="medium"),
-            "State": st.column_config.TextColumn(width="small"),
-            **{
-                name: st.column_config.TextColumn(width="small", alignment="right")
-                for name in ("Size", "Latency", "Quality", "When")
-            },
+            "Run": st.column_config.TextColumn(width=118),
+            "Recipe": st.column_config.TextColumn(width=128),
+            "State": st.column_config.TextColumn(width=92),
+            **{name: st.column_config.TextColumn(width=70, alignment="right") for name in ("Size", "Latency", "Quality")},
         },
     )
 
@@ -59,7 +54,7 @@ def _open(key: str, ids: Sequence[str]) -> None:
 
 
 def _state(run: Run) -> str:
-    return progress_words(run) if run.state in (RunState.QUEUED, RunState.RUNNING) else run.state.value
+    return f"running {percent_text(run.progress.fraction, 0)}" if run.state is RunState.RUNNING else run.state.value
 
 
 def _quality(row: Row) -> str:

@@ -34,7 +34,8 @@ def _draw_picker(project: Project | None) -> None:
         return
     options = [*names, _NEW]
     st.session_state["picked_project"] = project.id if project else _NEW
-    st.selectbox(
+    picker, rename = st.columns([5, 1], gap="xsmall", vertical_alignment="bottom")
+    picker.selectbox(
         "Project",
         options,
         format_func=lambda option: names.get(option, "New project…"),
@@ -42,7 +43,7 @@ def _draw_picker(project: Project | None) -> None:
         on_change=_pick,
     )
     if project is not None:
-        with st.popover("Rename", type="tertiary"):
+        with rename.popover("", icon=":material/edit:", help="Rename the project", type="tertiary"):
             st.text_input("Name of the project", value=project.name, max_chars=80, key=f"rename.{project.id}", on_change=_rename)
 
 

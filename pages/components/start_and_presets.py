@@ -33,7 +33,8 @@ def draw_start_and_presets(project_id: str, earlier: Sequence[Run]) -> None:
         args=(project_id, key),
         help="A recipe can go on from what an earlier run has made, as long as that run left a Keras model (its last step was no conversion).",
     )
-    with right.container(horizontal=True, vertical_alignment="bottom"):
+    with right.container(horizontal=True, vertical_alignment="center"):
+        st.caption("Presets:", width="content")
         for name, recipe in presets().items():
             st.button(name, key=f"preset.{name}", help=f"{recipe.in_words()}", on_click=load_recipe, args=(project_id, recipe))
         st.button("Empty", key="preset.empty", help="No steps", on_click=load_recipe, args=(project_id, Recipe(seed=draft.seed)))

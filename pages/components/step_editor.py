@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from optimizer.errors import OptimizerError
 from optimizer.technique import registry
@@ -36,7 +37,7 @@ def draw_steps(draft: Draft, layer_names: Sequence[str], change: Change) -> Draf
 def _draw_step(draft: Draft, step: DraftStep, number: int, layer_names: Sequence[str], change: Change) -> Draft:
     cls = registry()[step.technique]
     sentence, rest = summary_of_technique(cls)
-    heading, up, down, remove = st.columns([8, 0.6, 0.6, 0.6], vertical_alignment="center", gap="small")
+    heading, more, up, down, remove = st.columns([6.4, 1.5, 0.6, 0.6, 0.6], vertical_alignment="center", gap="xsmall")
     heading.markdown(
         f"**{number + 1}  {FAMILY_WORDS.get(cls.family, title(cls.family))}: {title(cls.name)}**", help=f"{sentence} {rest}"
     )
@@ -58,7 +59,7 @@ def _draw_step(draft: Draft, step: DraftStep, number: int, layer_names: Sequence
         off=number == last,
     )
     _icon_button(remove, "close", "Remove this step", f"remove.{step.uid}", lambda: change(lambda kept: kept.removed(step.uid)))
-    settings = draw_form(cls, step.settings, f"step.{step.uid}", layer_names)
+    settings = draw_form(cls, step.settings, f"step.{step.uid}", layer_names, more)
     draft = draft.changed(step.uid, settings)
     error = checked(draft).step_errors.get(step.uid)
     if error is not None:
@@ -66,9 +67,7 @@ def _draw_step(draft: Draft, step: DraftStep, number: int, layer_names: Sequence
     return draft
 
 
-def _icon_button(
-    place: st.delta_generator.DeltaGenerator, icon: str, words: str, key: str, act: Callable[[], None], *, off: bool = False
-) -> None:
+def _icon_button(place: DeltaGenerator, icon: str, words: str, key: str, act: Callable[[], None], *, off: bool = False) -> None:
     place.button("", icon=f":material/{icon}:", help=words, key=key, on_click=act, disabled=off, type="tertiary")
 
 

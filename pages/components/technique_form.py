@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from optimizer.technique import Param, Technique, params
 from pages.components.recipe_draft import title
@@ -18,20 +19,23 @@ _CONTROLS_A_ROW = 3
 Draw = Callable[[Param, str, Any, Sequence[str]], Any]
 
 
-def draw_form(cls: type[Technique], values: Mapping[str, Any], key: str, layer_names: Sequence[str]) -> dict[str, Any]:
-    """Draw a technique's controls, the primary ones in sight and the rest under "more"; returns the settings as they now stand.
+def draw_form(
+    cls: type[Technique], values: Mapping[str, Any], key: str, layer_names: Sequence[str], more: DeltaGenerator
+) -> dict[str, Any]:
+    """Draw a technique's controls, the primary ones here and the rest in `more`; returns the settings as they now stand.
 
     Args:
         cls: The technique.
         values: Settings to start from; widgets that are already on the page keep their own.
         key: Beginning of the widgets' keys, unique to the step.
         layer_names: Layers of the project's model, for settings that name layers.
+        more: Where the settings go that seldom matter.
     """
     primary = [setting for setting in params(cls) if setting.primary]
     rest = [setting for setting in params(cls) if not setting.primary]
     result = _draw_rows(primary, values, key, layer_names, leading=len(primary) > 1)
     if rest:
-        with st.expander("More settings"):
+        with more.popover("More", type="tertiary", width="stretch"):
             result |= _draw_rows(rest, values, key, layer_names, leading=False)
     return {setting.name: result[setting.name] for setting in params(cls)}
 

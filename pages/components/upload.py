@@ -13,6 +13,7 @@ from pages.components.format import literal
 from pages.components.guard import show_error
 from pages.components.job_tray import progress_words
 
+MODEL_TYPES = ("keras", "h5")
 _RECENT = 12
 
 

@@ -81,11 +81,11 @@ def _keep_runs(key: str) -> None:
     st.query_params["runs"] = ",".join(st.session_state[key])
 
 
-def choose_accent(runs: Sequence[Run]) -> str:
-    """The one run that the sentence and the accent speak of; the last in the list unless the URL names another."""
+def choose_accent(runs: Sequence[Run], first: str) -> str:
+    """The one run that the sentence and the accent speak of: `first` unless the URL names another."""
     ids = [run.id for run in runs]
     wanted = st.query_params.get("chosen", "")
-    chosen = wanted if wanted in ids else ids[-1]
+    chosen = wanted if wanted in ids else first
     key = "accent_run"
     if st.session_state.get(key) != chosen:
         st.session_state[key] = chosen

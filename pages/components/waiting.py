@@ -12,7 +12,7 @@ from pages.components.guard import guarded
 from pages.components.job_tray import progress_words
 
 MOST_SHOWN = 6
-WIDTHS = (2.3, 8.3)
+WIDTHS = (2.6, 7.95)
 
 
 @st.fragment(run_every=1.0)
@@ -27,7 +27,7 @@ def draw_waiting(project_id: str) -> None:
             project_id, kinds=kinds, states=(RunState.QUEUED,), limit=MOST_SHOWN, offset=max(0, queued - MOST_SHOWN)
         )
         shown = [*reversed(running), *reversed(waiting)][:MOST_SHOWN]
-        with st.container(gap="xxsmall"):
+        with st.container(gap="xsmall", key="coming-runs"):
             for run in shown:
                 name, bar = st.columns(WIDTHS, gap="small", vertical_alignment="center")
                 name.markdown(f"{literal(run_label(run))}  \n:small[:gray[{literal(run.recipe_in_words, 60)}]]")

@@ -1,6 +1,6 @@
 """Fills a store with finished, failed, running and queued runs, through the runner's own side of the store.
 
-Also a command, to look at the pages: `python tests/pages/seed.py HOME [--runs N] [--hostile]`.
+Also a command, to look at the pages: `PYTHONPATH=. python tests/pages/seed.py HOME [--runs N] [--hostile]`.
 """
 
 from __future__ import annotations
@@ -8,14 +8,9 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-
-ROOT = Path(__file__).resolve().parents[2]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
 
 from optimizer.context import Event
 from optimizer.errors import PromiseBroken
@@ -30,18 +25,18 @@ from optimizer.sources.inspection import inspect_data, inspect_model
 
 HOSTILE = "<img src=x onerror=alert(1)> **b** [l](javascript:alert(1)) :smile: $x$ `c` \u202egpj.exe"
 BASELINE = {
-    "size_bytes": 45_328,
-    "gzip_bytes": 41_210,
-    "parameters": 10_714,
-    "macs": 212_480,
+    "size_bytes": 90_160,
+    "gzip_bytes": 83_420,
+    "parameters": 21_690,
+    "macs": 320_832,
     "arena_bytes": 18_432,
     "accuracy": {"value": 0.9806, "low": 0.9614, "high": 0.9903, "n": 360},
     "latency_ms": {"p50": 0.0412, "p95": 0.0463, "n": 400},
 }
 RESULTS = {
-    "Safe": (14_712, 11_904, 0.0214, 0.9778, True, False),
-    "Balanced": (15_640, 8_430, 0.0209, 0.9750, True, False),
-    "Tiny": (15_640, 4_905, 0.0211, 0.9528, False, False),
+    "Safe": (27_912, 21_904, 0.0214, 0.9778, True, False),
+    "Balanced": (28_640, 16_130, 0.0209, 0.9750, True, False),
+    "Tiny": (28_640, 9_105, 0.0211, 0.9528, False, False),
 }
 
 
@@ -98,7 +93,13 @@ class Seeder:
         """Report training curves and a note of a run that was claimed."""
         events = [Event(kind="stage", data={"index": 0, "count": 2, "name": "magnitude_pruning"})]
         for epoch in range(1, epochs + 1):
-            data = {"epoch": epoch, "epochs": epochs, "loss": 1.2 / epoch, "accuracy": 1 - 0.4 / epoch, "validation_accuracy": 1 - 0.5 / epoch}
+            data = {
+                "epoch": epoch,
+                "epochs": epochs,
+                "loss": 1.2 / epoch,
+                "accuracy": 1 - 0.4 / epoch,
+                "validation_accuracy": 1 - 0.5 / epoch,
+            }
             events.append(Event(kind="metrics", data=data))
         events.append(Event(kind="note", data={"text": "Layer flatten has no weights and stays as it is."}))
         moments = [(run.created_at, event) for event in events]
@@ -109,7 +110,9 @@ class Seeder:
         run = self.store.runs(project.id, kinds=(RunKind.BASELINE,), limit=1)[0]
         return self.succeed(run, BASELINE) if not run.state.is_final else run
 
-    def experiment(self, project: Project, recipe: Recipe, name: str, numbers: tuple[float, float, float, float, bool, bool], note: str = "") -> Run:
+    def experiment(
+        self, project: Project, recipe: Recipe, name: str, numbers: tuple[float, float, float, float, bool, bool], note: str = ""
+    ) -> Run:
         """A finished experiment. `numbers`: bytes, gzip bytes, p50 in ms, accuracy, quality tie, latency tie."""
         size, packed, p50, accuracy, quality_tie, latency_tie = numbers
         run = run_recipe(self.store, project.id, recipe, name=name, note=note)
@@ -126,7 +129,13 @@ class Seeder:
             "size_ratio": BASELINE["size_bytes"] / size,  # type: ignore[operator]
             "gzip_ratio": BASELINE["gzip_bytes"] / packed,  # type: ignore[operator]
             "latency": {"ratio": 0.0412 / p50, "low": 0.0412 / p50 * 0.97, "high": 0.0412 / p50 * 1.03, "tie": latency_tie},
-            "quality": {"metric": "accuracy", "difference": difference, "low": difference - 0.006, "high": difference + 0.006, "tie": quality_tie},
+            "quality": {
+                "metric": "accuracy",
+                "difference": difference,
+                "low": difference - 0.006,
+                "high": difference + 0.006,
+                "tie": quality_tie,
+            },
         }
         return self.succeed(run, metrics, comparison)
 
@@ -136,7 +145,14 @@ class Seeder:
             sparsity = round(0.05 + 0.9 * number / max(1, count), 3)
             steps = [{"technique": "magnitude_pruning", "final_sparsity": sparsity}, {"technique": "post_training_quantization"}]
             recipe = recipe_from_json({"version": 1, "steps": steps})
-            numbers = (15_000, 12_000 * (1.05 - sparsity), 0.02 + self.chance.random() / 500, 0.98 - sparsity**4 / 8, sparsity < 0.6, False)
+            numbers = (
+                15_000,
+                12_000 * (1.05 - sparsity),
+                0.02 + self.chance.random() / 500,
+                0.98 - sparsity**4 / 8,
+                sparsity < 0.6,
+                False,
+            )
             self.experiment(project, recipe, f"sweep {sparsity:.3f}", numbers)
 
 
@@ -147,8 +163,12 @@ def seed(home: Path, *, many: int = 0, hostile: bool = False, active: bool = Fal
     for name, recipe in presets().items():
         seeder.experiment(project, recipe, name, RESULTS[name])
     pruning = recipe_from_json({"version": 1, "steps": [{"technique": "magnitude_pruning", "final_sparsity": 0.8, "epochs": 3}]})
-    seeder.experiment(project, pruning, HOSTILE if hostile else "prune only", (45_328, 15_020, 0.0409, 0.9722, True, True), note="Zeros alone.")
-    lossy = recipe_from_json({"version": 1, "steps": [{"technique": "post_training_quantization", "weights": "int4", "activations": "float32"}]})
+    seeder.experiment(
+        project, pruning, HOSTILE if hostile else "prune only", (90_160, 31_020, 0.0409, 0.9722, True, True), note="Zeros alone."
+    )
+    lossy = recipe_from_json(
+        {"version": 1, "steps": [{"technique": "post_training_quantization", "weights": "int4", "activations": "float32"}]}
+    )
     failed = run_recipe(seeder.store, project.id, lossy, name=HOSTILE if hostile else "int4 attempt")
     error = PromiseBroken(
         "weight_clustering promised at most 16 values per kernel; dense_1 holds 81 after conversion",
