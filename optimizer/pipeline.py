@@ -88,7 +88,7 @@ def perform(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str
     stages.enter("Read model and data")
     summary, context = _prepare(job, report, cancelled)
     stages.enter("Baseline")
-    baseline, context = _baseline(job, context)
+    baseline, context = _baseline(job, summary, context)
     context.check_cancelled()
     start = context.original if job.start is None else _start_model(job.start)
     model, records = _run_steps(job.recipe, start, context, stages)
@@ -141,14 +141,14 @@ def _prepare(job: Job, report: Report, cancelled: Callable[[], bool]) -> tuple[M
     return summary, context
 
 
-def _baseline(job: Job, context: RunContext) -> tuple[Baseline, RunContext]:
+def _baseline(job: Job, summary: ModelSummary, context: RunContext) -> tuple[Baseline, RunContext]:
     """The baseline with the data scaled as the model expects; measured here where none was handed in."""
     if job.baseline is not None:
         baseline = baseline_from_folder(job.baseline)
         scaled = dataclasses.replace(context.data, scaling=baseline.scaling)
         return baseline, dataclasses.replace(context, data=scaled)
     content = convert(context.original.keras)
-    data, scores = choose_scaling(context.data, content, job.data.scaling)
+    data, scores = choose_scaling(context.data, summary, content, job.data.scaling)
     context = dataclasses.replace(context, data=data)
     if data.scaling.name != "as stored":
         context.note(f"Inputs are scaled to {data.scaling.name}, which this model expects ({scores}).")

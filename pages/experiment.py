@@ -28,7 +28,7 @@ if project is not None and ready_to_run(project):
     earlier = store.runs(project.id, kinds=(RunKind.EXPERIMENT,), states=(RunState.SUCCEEDED,), limit=100)
     project_id = project.id
 
-    draw_start_and_presets(project_id, earlier)
+    draw_start_and_presets(project_id, earlier, (project.data or {}).get("splits", {}).get("train"))
     steps, panel = st.columns([1.75, 1], gap="large")
     with steps:
         draft = draw_steps(draft_of(project_id), [layer.name for layer in model.layers], partial(change_draft, project_id))

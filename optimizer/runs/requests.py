@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from optimizer.errors import InputError, printable
+from optimizer.presets import presets
 from optimizer.recipe import Recipe, recipe_from_json
 from optimizer.runs.run import Project, Run, RunKind, RunState
 from optimizer.runs.store import Store
@@ -18,18 +18,10 @@ from optimizer.technique import technique_from_json
 ASSETS = Path(__file__).parents[2] / "assets"
 SAMPLE_MODEL = ASSETS / "models" / "digits_cnn.keras"
 SAMPLE_DATA = {"bundled": "digits"}
-PRESETS = ("safe", "balanced", "tiny")
+SAMPLE_TRAIN_SAMPLES = 1_150
+"""About what the split leaves of the 1,797 digits for training."""
 BASELINE_NAME = "baseline"
 _NOT_LOST = (RunState.QUEUED, RunState.RUNNING, RunState.SUCCEEDED)
-
-
-def presets() -> dict[str, Recipe]:
-    """The recipes that are offered ready-made, by display name: Safe, Balanced, Tiny."""
-    found = {}
-    for name in PRESETS:
-        record = json.loads((ASSETS / "presets" / f"{name}.json").read_text(encoding="utf-8"))
-        found[str(record.get("name", name.capitalize()))] = recipe_from_json(record)
-    return found
 
 
 def try_sample(store: Store) -> Project:
@@ -47,7 +39,7 @@ def try_sample(store: Store) -> Project:
     inspect_data = Order(project_id=project.id, kind=RunKind.INSPECT_DATA, name="digits", inputs={"data": SAMPLE_DATA})
     _submit_unless_done(store, inspect_model, "sample:model")
     _submit_unless_done(store, inspect_data, "sample:data")
-    for name, recipe in presets().items():
+    for name, recipe in presets(SAMPLE_TRAIN_SAMPLES).items():
         ensure_baseline(store, project.id, inputs, seed=recipe.seed)
         experiment = Order(project_id=project.id, kind=RunKind.EXPERIMENT, name=name, recipe=recipe, inputs=inputs)
         _submit_unless_done(store, experiment, f"sample:{name}")

@@ -40,6 +40,7 @@ FLUSH_S = 0.25
 HEARTBEAT_S = 1.0
 LOOK_S = 1.0
 COLLECT_S = 3600.0
+COMPLAINT_S = 30.0
 KINDS = {TRAINING: (RunKind.BASELINE, RunKind.EXPERIMENT), INSPECTION: (RunKind.INSPECT_MODEL, RunKind.INSPECT_DATA)}
 
 logger = logging.getLogger(__name__)
@@ -119,10 +120,15 @@ class Runner:
             except RunError as error:
                 if error.code not in PASSING:
                     raise
-                logger.warning("%s", error.line)
+                self._complain(error)
             if not retry or self._stopping:
                 return False
             time.sleep(HEARTBEAT_S)
+
+    def _complain(self, error: RunError) -> None:
+        """Log trouble that passes, but not ten times a second while the disk is full."""
+        if self._is_due(f"complaint {error.code}", COMPLAINT_S):
+            logger.warning("%s", error.line)
 
     def _listen(self) -> None:
         """Wait a tick, or until a worker says or prints something, and take it in."""

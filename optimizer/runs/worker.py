@@ -14,7 +14,6 @@ import json
 import os
 import resource
 import secrets
-import select
 import signal
 import threading
 import traceback
@@ -49,10 +48,8 @@ def main() -> None:
     voice = Voice(arguments.event_fd)
     warm_up(arguments.kind)
     voice.say("ready")
-    if arguments.kind == INSPECTION:
-        prefetch(arguments.control_fd)
-    folder = wait_for_job(arguments.control_fd)
-    work(folder, voice)
+    fetching = prefetch() if arguments.kind == INSPECTION else None
+    work(wait_for_job(arguments.control_fd), voice, fetching)
     os._exit(0)
 
 
@@ -98,12 +95,16 @@ def warm_up(kind: str) -> None:
     del tensorflow, tensorflow_model_optimization
 
 
-def prefetch(control_fd: int) -> None:
-    """Import, while no job has come, what most inspections of data will import: together it takes a second."""
-    for name in ("sklearn.datasets", "sklearn.model_selection", "PIL.Image", "pandas"):
-        if select.select([control_fd], [], [], 0)[0]:
-            return
-        importlib.import_module(name)
+def prefetch() -> threading.Thread:
+    """Import in a thread what inspections of data will import (a second in all); those of a model need none of it."""
+
+    def fetch() -> None:
+        for name in ("sklearn.datasets", "sklearn.model_selection", "PIL.Image", "pandas"):
+            importlib.import_module(name)
+
+    thread = threading.Thread(target=fetch, name="prefetch", daemon=True)
+    thread.start()
+    return thread
 
 
 def wait_for_job(control_fd: int) -> Path:
@@ -141,10 +142,12 @@ class Voice:
         self.say("event", kind=event.kind, data=event.data)
 
 
-def work(folder: Path, voice: Voice) -> None:
+def work(folder: Path, voice: Voice, fetching: threading.Thread | None = None) -> None:
     """Do the job of a folder and say how it went. Expected failures are told in full; of others only an id leaves the log."""
     try:
         record = json.loads((folder / JOB_FILE).read_text(encoding="utf-8"))
+        if fetching is not None and record["data"] is not None:
+            fetching.join()  # Two threads that import the same packages can meet half-made modules.
         result = perform(record, voice)
         if result is not None:
             (folder / OUT / REPORT).write_text(json.dumps(result, allow_nan=False), encoding="utf-8")

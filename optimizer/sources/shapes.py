@@ -130,7 +130,8 @@ def _evaluate(
     if node.graph is not None:
         return _follow(node.graph, inputs, inference, name + "/", place)
     known = [shape for shape in inputs if shape is not None]
-    if len(known) < len(inputs) or not inputs:
+    # No rule follows a tensor without a batch axis.
+    if len(known) < len(inputs) or not inputs or () in known:
         facts = UNKNOWN
     else:
         facts = layer_facts(node, LayerCall(inputs=tuple(known), arguments=call.arguments), f"{place}, layer {name}")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from optimizer.presets import presets
 from optimizer.recipe import Recipe
-from optimizer.runs.requests import presets
 from optimizer.runs.run import Run
 from pages.components.compared import run_label
 from pages.components.draft_memory import draft_from, draft_of, keep_draft, load_recipe
@@ -15,8 +15,8 @@ from pages.components.draft_memory import draft_from, draft_of, keep_draft, load
 KERAS_RESULT = "model.keras"
 
 
-def draw_start_and_presets(project_id: str, earlier: Sequence[Run]) -> None:
-    """One row: the start at the left, presets at the right."""
+def draw_start_and_presets(project_id: str, earlier: Sequence[Run], train_samples: int | None) -> None:
+    """One row: the start at the left, presets (with epochs to suit the number of training samples) at the right."""
     starts = {run.id: run for run in earlier if KERAS_RESULT in run.artifacts}
     draft = draft_of(project_id)
     if draft.parent_id is not None and draft.parent_id not in starts:
@@ -35,7 +35,7 @@ def draw_start_and_presets(project_id: str, earlier: Sequence[Run]) -> None:
     )
     with right.container(horizontal=True, vertical_alignment="center"):
         st.caption("Presets:", width="content")
-        for name, recipe in presets().items():
+        for name, recipe in presets(train_samples).items():
             st.button(name, key=f"preset.{name}", help=f"{recipe.in_words()}", on_click=load_recipe, args=(project_id, recipe))
         st.button("Empty", key="preset.empty", help="No steps", on_click=load_recipe, args=(project_id, Recipe(seed=draft.seed)))
 

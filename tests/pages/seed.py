@@ -18,7 +18,8 @@ from optimizer.job import DataSource
 from optimizer.recipe import Recipe, recipe_from_json
 from optimizer.runs.claims import Claims, News, Outcome
 from optimizer.runs.processes import this_process
-from optimizer.runs.requests import SAMPLE_MODEL, bring_data, bring_model, presets, run_recipe
+from optimizer.presets import presets
+from optimizer.runs.requests import SAMPLE_MODEL, bring_data, bring_model, run_recipe
 from optimizer.runs.run import Progress, Project, Run, RunKind, RunState
 from optimizer.runs.store import Store
 from optimizer.sources.inspection import inspect_data, inspect_model

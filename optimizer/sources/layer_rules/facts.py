@@ -123,8 +123,8 @@ def channels_first(config: Config) -> bool:
 
 def split_channels(config: Config, shape: Shape, rank: int) -> tuple[tuple[int | None, ...], int | None]:
     """(spatial axes, channels) of (batch, *spatial, channels) or (batch, channels, *spatial). Raises ConfigError."""
-    if len(shape) != rank + 2:
-        raise ConfigError("input", f"{rank + 2} axes", f"shape {shape}")
+    if rank < 1 or len(shape) != rank + 2:
+        raise ConfigError("input", f"{max(rank, 1) + 2} axes", f"shape {shape}")
     return (shape[2:], shape[1]) if channels_first(config) else (shape[1:-1], shape[-1])
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from optimizer.errors import InputError
+from optimizer.sources.damage import ZIP_DAMAGE
 from optimizer.sources.preflight.limits import (
     MAX_CONFIG_BYTES,
     MAX_FILE_BYTES,
@@ -60,7 +60,9 @@ def opened_archive(path: Path, place: str) -> Iterator[ModelArchive]:
         with zipfile.ZipFile(path) as archive:
             _check_members(archive, path.stat().st_size, place)
             yield ModelArchive(archive, place)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except InputError:
+        raise
+    except ZIP_DAMAGE as error:
         raise InputError(
             "The archive is cut off or damaged",
             code="TRUNCATED",

@@ -11,7 +11,7 @@ from typing import IO, Any
 import h5py
 import numpy as np
 
-from optimizer.errors import InputError
+from optimizer.errors import InputError, printable
 from optimizer.sources.preflight.limits import MAX_CONFIG_BYTES, MAX_FILL_BYTES, MAX_HDF5_OBJECTS, MAX_ZIP_RATIO
 
 Stored = dict[str, tuple[int, ...]]
@@ -73,6 +73,8 @@ def _check_dataset(item: h5py.Dataset, place: str, where: str) -> None:
         raise _outside(place, where, "external storage")
     if item.is_virtual:
         raise _outside(place, where, "a virtual data set")
+    if item.dtype.kind not in "fiub":
+        raise InputError("The file holds data that are no numbers", code="NOT_A_MODEL", place=place, received=where)
     stored = item.id.get_storage_size()
     if item.nbytes > MAX_FILL_BYTES + MAX_ZIP_RATIO * stored:
         raise InputError(
@@ -94,21 +96,33 @@ def _outside(place: str, where: str, kind: str) -> InputError:
     )
 
 
+def _attribute_texts(item: h5py.Group, key: str) -> list[str]:
+    """The texts that an attribute holds; none where it is empty.
+
+    Only strings are read: libhdf5 has been seen to crash on damaged attributes of other types with variable length.
+
+    Raises:
+        ValueError: It holds something else.
+    """
+    attribute = item.attrs.get_id(key)
+    if 0 in attribute.shape:
+        return []
+    if attribute.get_type().get_class() != h5py.h5t.STRING:
+        raise ValueError(f"the attribute {printable(key, 60)} is not text")
+    values = np.atleast_1d(item.attrs[key]).ravel()
+    return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
+
+
 def text_attribute(item: h5py.Group, key: str, place: str, limit: int = MAX_CONFIG_BYTES) -> str | None:
     """A text attribute, None where there is none. Raises InputError TOO_LARGE, BAD_CONFIG."""
     if key not in item.attrs:
         return None
-    size = item.attrs.get_id(key).get_storage_size()
-    value = item.attrs[key]
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.item() if value.size == 1 else None
-    if size > limit or (isinstance(value, str | bytes) and len(value) > limit):
+    texts = _attribute_texts(item, key)
+    if len(texts) != 1:
+        raise InputError(f"The attribute {key} is not one text", code="BAD_CONFIG", place=place, received=str(len(texts)))
+    if len(texts[0]) > limit:
         raise InputError(f"The attribute {key} is too large", code="TOO_LARGE", place=place, limit=f"{limit:,} bytes")
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if not isinstance(value, str):
-        raise InputError(f"The attribute {key} is not text", code="BAD_CONFIG", place=place, received=type(value).__name__)
-    return value
+    return texts[0]
 
 
 def _names(item: h5py.Group, key: str) -> list[str]:
@@ -116,8 +130,7 @@ def _names(item: h5py.Group, key: str) -> list[str]:
     pieces = [key]
     if key not in item.attrs:
         pieces = list(itertools.takewhile(lambda piece: piece in item.attrs, (f"{key}{n}" for n in itertools.count())))
-    values = [value for piece in pieces for value in np.atleast_1d(item.attrs[piece])]
-    return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
+    return [text for piece in pieces for text in _attribute_texts(item, piece)]
 
 
 def legacy_weights(group: h5py.Group) -> dict[str, Stored]:

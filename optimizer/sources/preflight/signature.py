@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path, PurePath
 
 from optimizer.errors import InputError
+from optimizer.sources.damage import ZIP_DAMAGE
 from optimizer.sources.preflight.limits import MAX_FILE_BYTES
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -77,7 +78,7 @@ def _refuse_other_archives(path: Path, name: str) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+    except ZIP_DAMAGE:
         return
     if any(PurePath(member).name in ("saved_model.pb", "saved_model.pbtxt") for member in names):
         raise _unsupported(name, "The file is a zipped SavedModel", SAVE_AGAIN)

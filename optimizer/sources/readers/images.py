@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
-import zlib
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from optimizer.errors import InputError
+from optimizer.sources.damage import ZIP_DAMAGE
 from optimizer.sources.dataset import Array
 from optimizer.sources.readers.parts import MAX_DATA_BYTES, Parts, in_megabytes
 from optimizer.sources.readers.zip_members import checked_members, read_member
@@ -47,7 +47,9 @@ def read_image_folders(path: Path, name: str) -> Parts:
             members = checked_members(archive, name)
             pictures, notes = _sorted_pictures(members, name)
             arrays = _decode_all(archive, pictures, name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except InputError:
+        raise
+    except ZIP_DAMAGE as error:
         raise InputError("The zip archive is damaged", code="BAD_ZIP", place=name, received=str(error)) from error
     x, resized = _one_size(arrays)
     notes += resized

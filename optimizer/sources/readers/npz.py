@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from optimizer.errors import InputError
+from optimizer.sources.damage import ZIP_DAMAGE
 from optimizer.sources.dataset import Array
 from optimizer.sources.readers.parts import MAX_DATA_BYTES, Parts, in_megabytes
 
@@ -66,7 +66,9 @@ def _read_arrays(path: Path, name: str) -> tuple[dict[str, Array], list[str]]:
             used = [member for member in members if member.filename[:-4] in wanted]
             arrays = {member.filename[:-4]: _read_array(archive, member, name) for member in used}
             return arrays, [member.filename[:-4] for member in members]
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except InputError:
+        raise
+    except ZIP_DAMAGE as error:
         raise InputError("The .npz archive is damaged", code="BAD_ZIP", place=name, received=str(error)) from error
 
 
