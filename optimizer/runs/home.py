@@ -80,6 +80,7 @@ def touch(path: Path) -> None:
     """
     now = time.time_ns()
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         os.utime(path, ns=(now, now))
     except OSError as error:
