@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.components.guard import guarded
-from pages.components.navigation import draw_frame
+from pages.components.navigation import chosen_page, in_frame
 from pages.components.session import current_project, keep_runner_alive
 from pages.components.sidebar import draw_sidebar
 
@@ -16,9 +16,9 @@ st.set_page_config(page_title="Litesmith", page_icon=str(ASSETS / "icon.svg"), l
 st.logo(str(ASSETS / "logo.svg"), size="medium", icon_image=str(ASSETS / "icon.svg"))
 st.html(ASSETS / "style.css")
 
-page = draw_frame()
+page = chosen_page()
 with guarded("the sidebar"):
     keep_runner_alive()
     draw_sidebar(current_project())
-with guarded(page.title):
+with guarded(page.title), in_frame():
     page.run()

@@ -22,7 +22,7 @@ require_frame()
 
 st.title("Experiment", anchor=False)
 project = session.current_project()
-if project is not None and ready_to_run(project):
+if ready_to_run(project) and project is not None:
     store = session.store()
     model = model_summary_from_json(project.model or {})
     earlier = store.runs(project.id, kinds=(RunKind.EXPERIMENT,), states=(RunState.SUCCEEDED,), limit=100)

@@ -23,10 +23,10 @@ def draw_curves(store: Store, run_id: str) -> None:
     charts = [("How does the loss fall?", [name for name in names if name in _LOSSES])]
     charts.append(("How does the accuracy rise?", [name for name in names if name not in _LOSSES]))
     shown = [(title, columns) for title, columns in charts if columns]
-    for place, (title, columns) in zip(st.columns(max(1, len(shown))), shown, strict=False):
-        place.caption(title)
-        place.line_chart(
-            {name: table[name] for name in ["step", *columns]}, x="step", y=columns, x_label="epoch", height=HEIGHT_PX
+    for title, columns in shown:
+        st.caption(title)
+        st.line_chart(
+            {name: table[name] for name in ["step", *columns]}, x="step", y=columns, x_label="epoch", y_label="", height=HEIGHT_PX
         )
 
 

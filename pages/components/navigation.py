@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import streamlit as st
 from streamlit.navigation.page import Page
 
@@ -25,10 +28,19 @@ def pages() -> dict[str, list[Page]]:
     }
 
 
-def draw_frame() -> Page:
-    """Draw the menu; returns the page to run."""
-    st.session_state[_FRAME] = True
+def chosen_page() -> Page:
+    """Draw the menu; returns the page to run, which must run `in_frame`."""
     return st.navigation(pages(), expanded=True)
+
+
+@contextmanager
+def in_frame() -> Iterator[None]:
+    """Within it, pages know that app.py has drawn what stands around them."""
+    st.session_state[_FRAME] = True
+    try:
+        yield
+    finally:
+        st.session_state.pop(_FRAME, None)
 
 
 def require_frame() -> None:

@@ -33,7 +33,7 @@ def draw_table(runs: Sequence[Run], opened: str | None) -> None:
         height="content",
         row_height=ROW_PX,
         key=key,
-        on_select=lambda: _open(key, ids),
+        on_select=lambda: _open(key, ids, opened),
         selection_mode="single-row",
         selection_default={"selection": {"rows": chosen}},
         column_config={
@@ -45,12 +45,11 @@ def draw_table(runs: Sequence[Run], opened: str | None) -> None:
     )
 
 
-def _open(key: str, ids: Sequence[str]) -> None:
+def _open(key: str, ids: Sequence[str], opened: str | None) -> None:
     rows = st.session_state[key]["selection"]["rows"]
-    if rows:
-        st.query_params["run"] = ids[rows[0]]
-    elif "run" in st.query_params:
-        del st.query_params["run"]
+    chosen = ids[rows[0]] if rows else None
+    if chosen is not None and chosen != opened:
+        st.query_params["run"] = chosen
 
 
 def _state(run: Run) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import NoReturn
 
 import streamlit as st
-from optimizer.runs.launch import ensure_runner, touch_web_alive
 
 from optimizer.runs.home import default_home
+from optimizer.runs.launch import ensure_runner, touch_web_alive
 from optimizer.runs.run import Project
 from optimizer.runs.store import Store
 
@@ -21,7 +22,7 @@ _NEW_PROJECT = ""
 
 @st.cache_resource(show_spinner=False)
 def _store_of(home: str) -> Store:
-    return Store(default_home())
+    return Store(Path(home))
 
 
 def store() -> Store:
@@ -36,7 +37,7 @@ def _launches(home: str) -> dict[str, float]:
 
 def keep_runner_alive() -> None:
     """Tell the runner that someone is here, and start one where none is alive."""
-    home = default_home()
+    home = store().home
     touch_web_alive(home)
     launches = _launches(str(home))
     if time.monotonic() - launches["last"] >= _SECONDS_BETWEEN_LAUNCHES:

@@ -33,36 +33,46 @@ def _draw_picker(project: Project | None) -> None:
     if not names:
         return
     options = [*names, _NEW]
-    st.session_state["picked_project"] = project.id if project else _NEW
+    shown = project.id if project else _NEW
+    key = f"project.{shown}"
     picker, rename = st.columns([5, 1], gap="xsmall", vertical_alignment="bottom")
     picker.selectbox(
         "Project",
         options,
+        options.index(shown),
         format_func=lambda option: names.get(option, "New project…"),
-        key="picked_project",
+        key=key,
         on_change=_pick,
+        args=(key, shown),
     )
     if project is not None:
         with rename.popover("", icon=":material/edit:", help="Rename the project", type="tertiary"):
-            st.text_input("Name of the project", value=project.name, max_chars=80, key=f"rename.{project.id}", on_change=_rename)
+            st.text_input(
+                "Name of the project",
+                value=project.name,
+                max_chars=80,
+                key=f"rename.{project.id}",
+                on_change=_rename,
+                args=(project.id,),
+            )
 
 
-def _pick() -> None:
-    picked = st.session_state["picked_project"]
+def _pick(key: str, shown: str) -> None:
+    """Bring another project into view. After a rerun that the job tray asks for, Streamlit calls this without a choice."""
+    picked = st.session_state[key]
+    if picked == shown:
+        return
     if picked == _NEW:
         session.begin_new_project()
     else:
-        st.session_state["project"] = picked
-        st.query_params["project"] = picked
+        session.show_project(picked)
     for parameter in ("runs", "chosen", "run", "baseline"):
-        if parameter in st.query_params:
-            del st.query_params[parameter]
+        st.query_params.pop(parameter, None)
 
 
-def _rename() -> None:
-    project_id = st.session_state["project"]
+def _rename(project_id: str) -> None:
     name = st.session_state.get(f"rename.{project_id}", "").strip()
-    if name:
+    if name and name != session.store().project(project_id).name:
         session.store().rename_project(project_id, name)
 
 

@@ -22,16 +22,18 @@ def draw_start_and_presets(project_id: str, earlier: Sequence[Run], train_sample
     if draft.parent_id is not None and draft.parent_id not in starts:
         keep_draft(project_id, draft_from(draft, None))
     left, right = st.columns([1, 1.6], gap="large", vertical_alignment="bottom")
-    key = f"start.{project_id}"
-    st.session_state[key] = draft_of(project_id).parent_id or ""
+    shown = draft_of(project_id).parent_id or ""
+    options, key = ["", *starts], f"start.{project_id}.{shown}"
     left.selectbox(
         "Start from",
-        ["", *starts],
+        options,
+        options.index(shown),
         format_func=lambda run_id: f"{run_label(starts[run_id], 40)} ({run_id[:4]})" if run_id else "the original model",
         key=key,
         on_change=_choose_start,
         args=(project_id, key),
-        help="A recipe can go on from what an earlier run has made, as long as that run left a Keras model (its last step was no conversion).",
+        help="A recipe can go on from what an earlier run has made, as long as that run left a Keras model "
+        "(its last step was no conversion).",
     )
     with right.container(horizontal=True, vertical_alignment="center"):
         st.caption("Presets:", width="content")

@@ -57,44 +57,64 @@ def _words(run: Run) -> str:
 def choose_runs(comparable: Sequence[Run]) -> list[Run]:
     """The runs in view, in the order they were made; kept in the URL, so that the view can be sent and survives a reload."""
     by_id = {run.id: run for run in reversed(comparable)}
-    key = "compared_runs"
-    wanted = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id in by_id]
-    newest = [run.id for run in comparable[:SHOWN_AT_FIRST]][::-1]
-    follows = "runs" not in st.query_params
-    shown = newest if follows else wanted
-    if st.session_state.get(key) != shown:
-        st.session_state[key] = shown
+    shown = [run.id for run in comparable[:SHOWN_AT_FIRST]][::-1]
+    if "runs" in st.query_params:
+        shown = [run_id for run_id in st.query_params["runs"].split(",") if run_id in by_id]
+    key = _key_of_widget_that_shows(shown)
     st.multiselect(
         "Runs beside the baseline",
         list(by_id),
+        default=shown,
         format_func=lambda run_id: run_label(by_id[run_id], 40),
         key=key,
         on_change=_keep_runs,
-        args=(key,),
+        args=(key, shown),
         placeholder="Choose runs",
         help="Until you choose, the newest ones are shown, and more as they finish.",
     )
-    return [by_id[run_id] for run_id in st.session_state[key] if run_id in by_id]
+    return [by_id[run_id] for run_id in shown]
 
 
-def _keep_runs(key: str) -> None:
+def _key_of_widget_that_shows(shown: Sequence[str]) -> str:
+    """The key of the list on the page where it shows these runs; else of a new one, which starts with them.
+
+    A list whose value is set from here would answer with its old value once more, which looks like a choice.
+    """
+    number = st.session_state.setdefault("run_list", 0)
+    if st.session_state.get(f"run_list.{number}") != list(shown):
+        number += 1
+        st.session_state["run_list"] = number
+    return f"run_list.{number}"
+
+
+def _keep_runs(key: str, shown: Sequence[str]) -> None:
+    """Write a choice to the URL. After a rerun that the job tray asks for, Streamlit calls this without one."""
+    if st.session_state[key] == list(shown):
+        return
     st.query_params["runs"] = ",".join(st.session_state[key])
 
 
 def choose_accent(runs: Sequence[Run], first: str) -> str:
     """The one run that the sentence and the accent speak of: `first` unless the URL names another."""
-    ids = [run.id for run in runs]
-    wanted = st.query_params.get("chosen", "")
-    chosen = wanted if wanted in ids else first
-    key = "accent_run"
-    if st.session_state.get(key) != chosen:
-        st.session_state[key] = chosen
     labels = {run.id: run_label(run, 40) for run in runs}
-    st.selectbox("In focus", ids, format_func=lambda run_id: labels[run_id], key=key, on_change=_keep_accent, args=(key,))
-    return str(st.session_state[key])
+    wanted = st.query_params.get("chosen", "")
+    chosen = wanted if wanted in labels else first
+    key, ids = f"accent.{chosen}", list(labels)
+    st.selectbox(
+        "In focus",
+        ids,
+        ids.index(chosen),
+        format_func=lambda run_id: labels[run_id],
+        key=key,
+        on_change=_keep_accent,
+        args=(key, chosen),
+    )
+    return chosen
 
 
-def _keep_accent(key: str) -> None:
+def _keep_accent(key: str, chosen: str) -> None:
+    if st.session_state[key] == chosen:
+        return
     st.query_params["chosen"] = st.session_state[key]
 
 

@@ -15,10 +15,10 @@ from typing import Any
 from optimizer.context import Event
 from optimizer.errors import PromiseBroken
 from optimizer.job import DataSource
+from optimizer.presets import presets
 from optimizer.recipe import Recipe, recipe_from_json
 from optimizer.runs.claims import Claims, News, Outcome
 from optimizer.runs.processes import this_process
-from optimizer.presets import presets
 from optimizer.runs.requests import SAMPLE_MODEL, bring_data, bring_model, run_recipe
 from optimizer.runs.run import Progress, Project, Run, RunKind, RunState
 from optimizer.runs.store import Store
