@@ -54,7 +54,7 @@ class Settings:
         slots: Training jobs at a time.
         inspection_slots: Inspections at a time, beside the training jobs, so that an upload never waits for a training.
         spares: Warm training workers that wait for the next job.
-        timeout_s: How long a job may take.
+        timeout_s: How long a job may take whose inputs do not say it ("timeout_s").
         idle_exit_s: The runner ends when nothing was to do and no web process was there for so long.
     """
 
@@ -216,7 +216,7 @@ class Runner:
         if run is None:
             return False
         pool.remove(worker)
-        assignment = Assignment(run, worker, self._settings.timeout_s)
+        assignment = Assignment(run, worker, float(run.inputs.get("timeout_s") or self._settings.timeout_s))
         worker.log.begin(self._files.logs / f"{run.id}.txt")
         self._busy.append(assignment)
         try:
@@ -282,7 +282,8 @@ class Runner:
 
     def _shut_down(self) -> None:
         """End all workers; their runs are marked as interrupted."""
-        logger.info("runner %s stops", os.getpid())
+        why = "it was told to" if self._stopping else "the code has changed" if self._retires else "nothing is to do"
+        logger.info("runner %s stops: %s", os.getpid(), why)
         for assignment in list(self._busy):
             assignment.kill(Killed.STOPPING)
             ended = assignment.worker.ended()

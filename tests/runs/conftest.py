@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import MetaData, create_engine
 
 from optimizer.recipe import Recipe
 from optimizer.runs.claims import Claims
@@ -18,26 +19,28 @@ from optimizer.runs.run import Project, Run, RunKind
 from optimizer.runs.store import Store
 from tests.runs.samples import DIGITS
 
-
-@dataclass(frozen=True)
-class Backend:
-    """A place to keep a store in. Another database is one more entry of BACKENDS."""
-
-    name: str
-
-    def url(self, home: Path) -> str:
-        return sqlite_url(home / "litesmith.db")
+# Set to the URL of an empty PostgreSQL database, the contract runs on that too: everything in it is dropped.
+SERVER_URL = os.environ.get("LITESMITH_TEST_DATABASE_URL", "")
+BACKENDS = ["sqlite", "server"] if SERVER_URL else ["sqlite"]
 
 
-BACKENDS = [Backend("sqlite")]
-
-
-@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
+@pytest.fixture(params=BACKENDS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     home = tmp_path / "home"
-    made = Store(home, url=request.param.url(home))
+    if request.param == "server":
+        empty(SERVER_URL)
+    made = Store(home, url=SERVER_URL if request.param == "server" else sqlite_url(home / "litesmith.db"))
     yield made
     made.close()
+
+
+def empty(url: str) -> None:
+    """Drop every table of a database."""
+    engine = create_engine(url)
+    found = MetaData()
+    found.reflect(engine)
+    found.drop_all(engine)
+    engine.dispose()
 
 
 @pytest.fixture

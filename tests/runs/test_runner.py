@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pytest
 
 from optimizer.runs import launch, requests
@@ -136,6 +137,24 @@ class TestInspection:
         assert (project.data["task"], project.data_source) == ("classification", {"bundled": "digits"})
         (baseline,) = wait_for(lambda: here.store.runs(project.id, kinds=[RunKind.BASELINE]), within_s=5)
         assert baseline.state is RunState.QUEUED
+
+    def test_data_that_do_not_fit_a_new_model_are_set_aside_with_the_reason(self, here: Surroundings) -> None:
+        here.start(*NO_TRAINING)
+        table = io.BytesIO()
+        np.savez(table, x=np.arange(300, dtype=np.float32).reshape(60, 5), y=np.arange(60) % 3)
+        table.seek(0)
+        data = here.ends(requests.bring_data(here.store, here.project.id, stream=table, name="table.npz"))
+        assert data.state is RunState.SUCCEEDED, data.error
+        before = here.store.project(here.project.id)
+        assert before.data_source == {"sha256": data.inputs["data"]["sha256"], "name": "table.npz", "label": ""}
+        run = here.ends(here.upload())
+
+        project = here.store.project(here.project.id)
+        assert run.state is RunState.SUCCEEDED
+        assert project.model is not None
+        assert (project.data, project.data_source) == (None, None)
+        (note,) = here.store.events(run.id, kinds=["note"])
+        assert "table.npz" in note.data["text"]
 
     def test_a_bad_upload_fails_in_plain_words_and_changes_nothing(self, here: Surroundings) -> None:
         here.start(*NO_TRAINING)
