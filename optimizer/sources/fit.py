@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from optimizer.errors import InputError
-from optimizer.sources.dataset import Array, Dataset, PreparedData, Split, Task
+from optimizer.sources.dataset import Dataset, PreparedData, Task
 from optimizer.sources.summary import LayerSummary, ModelSummary
+from optimizer.sources.targets import SPLITS, all_targets, as_classes, as_values, class_range, target_shape, without_labels
 
-SPLITS = ("train", "calibration", "validation", "test")
 REGRESSION_LOSSES = ("mse", "mae", "mean_squared", "mean_absolute", "meansquared", "meanabsolute", "huber", "log_cosh", "logcosh")
 
 
@@ -170,7 +169,7 @@ def _find_task(dataset: Dataset, summary: ModelSummary, input_shape: tuple[int, 
     if mirrors and dataset.labels == "class":
         return _reconstruction(dataset)
     if dataset.labels == "value":
-        if _target_shape(dataset) == output_shape or (units == 1 and _target_shape(dataset) in ((), (1,))):
+        if target_shape(dataset) == output_shape or (units == 1 and target_shape(dataset) in ((), (1,))):
             if activation == "softmax" and units == 1:
                 raise _label_mismatch(dataset, summary, "a model with a linear output", "one softmax unit, which is always 1", "")
             return _values(dataset, summary, activation, units)
@@ -182,18 +181,18 @@ def _find_task(dataset: Dataset, summary: ModelSummary, input_shape: tuple[int, 
 
 def _reconstruction(dataset: Dataset) -> Found:
     """An autoencoder with labels: 0 and 1 mark normal and anomalous samples, other labels are of no use."""
-    numbers = _class_range(dataset)
+    numbers = class_range(dataset)
     if numbers[1] <= 1:
         note = "The model gives back its input; labels 0 (normal) and 1 (anomaly) are used for the AUC only."
         return Found(dataset=dataset, task=Task.RECONSTRUCTION, notes=(note,))
     note = "The model gives back its input, so the labels are not used."
-    return Found(dataset=_without_labels(dataset), task=Task.RECONSTRUCTION, notes=(note,))
+    return Found(dataset=without_labels(dataset), task=Task.RECONSTRUCTION, notes=(note,))
 
 
 def _values(dataset: Dataset, summary: ModelSummary, activation: str, units: int) -> Found:
     """Targets of the output's shape; whole numbers 0 and 1 of a table with one sigmoid unit are classes all the same."""
-    if units == 1 and activation == "sigmoid" and _all_targets(dataset, lambda y: bool(np.all((y == 0) | (y == 1)))):
-        return _one_unit(_as_classes(dataset), summary, activation)
+    if units == 1 and activation == "sigmoid" and all_targets(dataset, lambda y: bool(np.all((y == 0) | (y == 1)))):
+        return _one_unit(as_classes(dataset), summary, activation)
     several = activation == "sigmoid" and units > 1
     note = "Several labels a sample are scored as values (mean absolute error)."
     return Found(dataset=dataset, task=Task.REGRESSION, notes=(note,) if several else ())
@@ -201,13 +200,9 @@ def _values(dataset: Dataset, summary: ModelSummary, activation: str, units: int
 
 def _values_to_classes(dataset: Dataset, summary: ModelSummary, output_shape: tuple[int, ...]) -> Dataset:
     """Whole-numbered values as class numbers, for a model whose output has one unit a class. Raises InputError."""
-    shape = _target_shape(dataset)
-    if (
-        shape == ()
-        and len(output_shape) == 1
-        and _all_targets(dataset, lambda y: bool(np.all(y == np.floor(y)) and y.min() >= 0))
-    ):
-        return _as_classes(dataset)
+    shape = target_shape(dataset)
+    if shape == () and len(output_shape) == 1 and all_targets(dataset, lambda y: bool(np.all(y == np.floor(y)) and y.min() >= 0)):
+        return as_classes(dataset)
     received = f"values of shape {_words(shape)}" if shape else "fractional or negative values"
     raise _label_mismatch(
         dataset,
@@ -220,7 +215,7 @@ def _values_to_classes(dataset: Dataset, summary: ModelSummary, output_shape: tu
 
 def _one_unit(dataset: Dataset, summary: ModelSummary, activation: str) -> Found:
     """One output: the second class's probability (or logit), or a value."""
-    low, high = _class_range(dataset)
+    low, high = class_range(dataset)
     loss = str(summary.training_config.get("loss", "")).lower()
     if high <= 1 and (activation == "sigmoid" or not any(name in loss for name in REGRESSION_LOSSES)):
         named = replace(dataset, class_names=_names(dataset, 2))
@@ -231,7 +226,7 @@ def _one_unit(dataset: Dataset, summary: ModelSummary, activation: str) -> Found
         fix = "A model with one sigmoid unit tells two classes apart: label them 0 and 1."
         raise _label_mismatch(dataset, summary, "class numbers 0 and 1", f"{low} to {high}", fix)
     note = "The model gives one number, so the whole-numbered labels are values to predict."
-    return Found(dataset=_as_values(dataset), task=Task.REGRESSION, notes=(note,))
+    return Found(dataset=as_values(dataset), task=Task.REGRESSION, notes=(note,))
 
 
 def _classification(dataset: Dataset, summary: ModelSummary, activation: str, output_shape: tuple[int, ...]) -> Found:
@@ -241,7 +236,7 @@ def _classification(dataset: Dataset, summary: ModelSummary, activation: str, ou
         raise _label_mismatch(
             dataset, summary, "a model with one output unit a class", received, "Labels of this shape come later."
         )
-    low, high = _class_range(dataset)
+    low, high = class_range(dataset)
     if high >= units:
         shifted = low >= 1 and high == units
         fix = "Subtract 1 from the labels." if shifted else "Bring the labels that the model was trained on."
@@ -270,48 +265,3 @@ def _label_mismatch(dataset: Dataset, summary: ModelSummary, expected: str, rece
         received=received,
         fix=fix,
     )
-
-
-def _targets(dataset: Dataset) -> Mapping[str, Array]:
-    parts = {name: getattr(dataset, name).y for name in SPLITS}
-    return {name: y for name, y in parts.items() if y is not None and len(y)}
-
-
-def _target_shape(dataset: Dataset) -> tuple[int, ...]:
-    return tuple(next(iter(_targets(dataset).values())).shape[1:])
-
-
-def _class_range(dataset: Dataset) -> tuple[int, int]:
-    targets = _targets(dataset).values()
-    return min(int(y.min()) for y in targets), max(int(y.max()) for y in targets)
-
-
-def _all_targets(dataset: Dataset, holds: Callable[[Array], bool]) -> bool:
-    return all(holds(y) for y in _targets(dataset).values())
-
-
-def _with_targets(dataset: Dataset, change: Callable[[Array], Array | None]) -> Dataset:
-    def changed(part: Split) -> Split:
-        return Split(x=part.x, y=None if part.y is None else change(part.y))
-
-    return replace(
-        dataset,
-        train=changed(dataset.train),
-        calibration=changed(dataset.calibration),
-        validation=changed(dataset.validation),
-        test=changed(dataset.test),
-    )
-
-
-def _as_classes(dataset: Dataset) -> Dataset:
-    changed = _with_targets(dataset, lambda y: y.reshape(-1).astype(np.int64))
-    count = max(2, _class_range(changed)[1] + 1)
-    return replace(changed, labels="class", class_names=tuple(str(number) for number in range(min(count, 10_000))))
-
-
-def _as_values(dataset: Dataset) -> Dataset:
-    return replace(_with_targets(dataset, lambda y: y.astype(np.float32)), labels="value", class_names=())
-
-
-def _without_labels(dataset: Dataset) -> Dataset:
-    return replace(_with_targets(dataset, lambda y: None), labels="none", class_names=())

@@ -28,7 +28,8 @@ class Call:
 class Node:
     """A layer of the graph; `graph` is its inside where it is a model itself.
 
-    `implied` marks the input of a Sequential model that the config does not list.
+    `implied` marks the input of a Sequential model that the config does not list; `build_shape` is the input shape that a .keras
+    archive builds the layer with before it is called.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Node:
     calls: tuple[Call, ...]
     graph: Graph | None = None
     implied: bool = False
+    build_shape: tuple[int | None, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,12 @@ from optimizer.sources.fit import prepare
 from optimizer.sources.preflight import read_model_summary
 from optimizer.sources.readers import read_dataset
 from optimizer.sources.scaling import expected_range_in_words, value_range
+from optimizer.sources.targets import SPLITS
 
 MAX_PREVIEW = 24
 MIN_PREVIEW_PIXELS = 48
 MAX_PREVIEW_PIXELS = 256
 MAX_PREVIEW_COLUMNS = 12
-SPLITS = ("train", "calibration", "validation", "test")
 
 
 def inspect_model(path: Path, name: str) -> dict[str, Any]:

@@ -13,13 +13,8 @@ from optimizer.errors import InputError
 from optimizer.sources.graph import Call, Graph, Node, Tensor
 from optimizer.sources.layer_rules import RULES, UNKNOWN, ConfigError, LayerCall, LayerFacts, UnknownDimensionError
 from optimizer.sources.layer_rules.facts import product
+from optimizer.sources.limits import MAX_ACTIVATION, MAX_CALLS
 from optimizer.sources.summary import Shape
-
-MAX_CALLS = 200_000
-"""Most layer calls that are followed; models nested in models could multiply them without end."""
-
-MAX_ACTIVATION = 2**28
-"""Most values of one sample that one layer may give out (1 GB in float32)."""
 
 
 @dataclass

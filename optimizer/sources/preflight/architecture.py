@@ -7,8 +7,8 @@ from typing import Any
 
 from optimizer.errors import InputError
 from optimizer.sources.graph import Call, Graph, Node, Tensor
+from optimizer.sources.limits import MAX_LAYERS, MAX_NAME_LENGTH
 from optimizer.sources.preflight import allowlist
-from optimizer.sources.preflight.limits import MAX_LAYERS, MAX_NAME_LENGTH
 from optimizer.sources.summary import Shape
 
 CONSTANT = "_CONSTANT_VALUE"
@@ -84,7 +84,7 @@ class _Builder:
             raise self._fault("This is not a layer", class_name, name)
         if not isinstance(config, Mapping):
             raise self._fault("The layer's config is not an object", config, name)
-        return Node(name=name, class_name=class_name, config=config, calls=calls)
+        return Node(name=name, class_name=class_name, config=config, calls=calls, build_shape=_build_shape(record))
 
     def _sequential(self, name: str, config: Mapping[str, Any], record: Mapping[str, Any]) -> Graph:
         records = self._layer_records(config)
@@ -135,6 +135,14 @@ class _Builder:
         if any(not call.inputs for call in calls):
             raise self._fault("The layer is fed by a layer that is not there", stored, name)
         return tuple(calls)
+
+
+def _build_shape(record: Mapping[str, Any]) -> tuple[int | None, ...] | None:
+    build = record.get("build_config")
+    shape = build.get("input_shape") if isinstance(build, Mapping) else None
+    if not isinstance(shape, list) or not shape or not all(n is None or (isinstance(n, int) and n > 0) for n in shape):
+        return None
+    return tuple(shape)
 
 
 def _reference(value: Any, names: set[str]) -> Tensor | None:

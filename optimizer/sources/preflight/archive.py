@@ -12,7 +12,7 @@ from typing import IO
 
 from optimizer.errors import InputError
 from optimizer.sources.damage import ZIP_DAMAGE
-from optimizer.sources.preflight.limits import (
+from optimizer.sources.limits import (
     MAX_CONFIG_BYTES,
     MAX_FILE_BYTES,
     MAX_METADATA_BYTES,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from optimizer.errors import InputError
+from optimizer.sources.limits import MAX_ACTIVATION, MAX_CONFIG_BYTES, MAX_JSON_DEPTH, MAX_JSON_VALUES, MAX_NAME_LENGTH
 from optimizer.sources.preflight import allowlist
-from optimizer.sources.preflight.limits import MAX_CONFIG_BYTES, MAX_JSON_DEPTH, MAX_JSON_VALUES, MAX_NAME_LENGTH
 
 ACTIVATION_SETTINGS = ("activation", "recurrent_activation")
 OPERATOR_LAYERS = ("TFOpLambda", "SlicingOpLambda")
@@ -67,6 +68,7 @@ def _name_of(value: Mapping[str, Any]) -> str:
 
 def _check_object(value: Mapping[str, Any], owner: str, place: str) -> None:
     where = f"{place}, layer {owner}" if owner else place
+    _check_shapes(value, where)
     for setting in ACTIVATION_SETTINGS:
         activation = value.get(setting)
         if isinstance(activation, str) and activation.lower() not in allowlist.ACTIVATIONS:
@@ -81,6 +83,18 @@ def _check_object(value: Mapping[str, Any], owner: str, place: str) -> None:
     _check_class(class_name, value, where)
     if class_name in OPERATOR_LAYERS:
         _check_operator(value, where)
+
+
+def _check_shapes(value: Mapping[str, Any], where: str) -> None:
+    """Bound every shape that the config names: layers build weights from some of them before anything else is looked at."""
+    for setting, shape in value.items():
+        if setting.endswith("shape") and isinstance(shape, list):
+            total = math.prod(n for n in shape if isinstance(n, int) and n > 0)
+            if total > MAX_ACTIVATION:
+                limit = f"{MAX_ACTIVATION:,}"
+                raise InputError(
+                    f"{setting} is too large", code="TOO_LARGE", place=where, received=f"{total:,} values", limit=limit
+                )
 
 
 def _check_class(class_name: str, value: Mapping[str, Any], where: str) -> None:

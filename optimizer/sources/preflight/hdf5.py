@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from optimizer.errors import InputError, printable
-from optimizer.sources.preflight.limits import MAX_CONFIG_BYTES, MAX_FILL_BYTES, MAX_HDF5_OBJECTS, MAX_ZIP_RATIO
+from optimizer.sources.limits import MAX_CONFIG_BYTES, MAX_FILL_BYTES, MAX_HDF5_OBJECTS, MAX_ZIP_RATIO
 
 Stored = dict[str, tuple[int, ...]]
 """Shape of each data set by its path within a group, in the order of `weight_names` or of the path."""

@@ -9,11 +9,11 @@ from typing import Any
 
 from optimizer.errors import InputError
 from optimizer.sources.graph import Graph
+from optimizer.sources.limits import MAX_METADATA_BYTES
 from optimizer.sources.preflight import hdf5
 from optimizer.sources.preflight.architecture import build_graph, input_shape
 from optimizer.sources.preflight.archive import CONFIG, METADATA, WEIGHTS, opened_archive
 from optimizer.sources.preflight.config import check_config, parse_config
-from optimizer.sources.preflight.limits import MAX_METADATA_BYTES
 from optimizer.sources.preflight.signature import detect_format, refuse_keras_3
 from optimizer.sources.preflight.summarizing import Parsed, summarize
 from optimizer.sources.preflight.weights import check_size, match_checkpoint, match_legacy
@@ -99,7 +99,7 @@ def understand(config: Mapping[str, Any], place: str) -> tuple[Graph, Inference]
     graph = build_graph(config, place)
     inputs = {node.name: node for node in graph.nodes}
     inference = infer(graph, [input_shape(inputs[name], place) for name in graph.inputs], place)
-    check_size(inference, place)
+    check_size(graph, inference, place)
     return graph, inference
 
 

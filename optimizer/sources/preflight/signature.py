@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from optimizer.errors import InputError
 from optimizer.sources.damage import ZIP_DAMAGE
-from optimizer.sources.preflight.limits import MAX_FILE_BYTES
+from optimizer.sources.limits import MAX_FILE_BYTES
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 
 from optimizer.errors import InputError
 from optimizer.sources.graph import Graph, Node
+from optimizer.sources.layer_rules import LayerCall
+from optimizer.sources.limits import MAX_PARAMETERS
 from optimizer.sources.preflight.hdf5 import Stored
-from optimizer.sources.preflight.limits import MAX_PARAMETERS
-from optimizer.sources.shapes import Inference
+from optimizer.sources.shapes import Inference, layer_facts
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -30,20 +31,27 @@ PARTS = {
 NON_TRAINABLE = ("moving_mean", "moving_variance", "mean", "variance", "count")
 
 
-def check_size(inference: Inference, place: str) -> None:
-    """Refuse an architecture whose weights would not fit. Raises InputError TOO_LARGE."""
+def check_size(graph: Graph, inference: Inference, place: str) -> None:
+    """Refuse an architecture whose weights would not fit. Raises InputError TOO_LARGE.
+
+    tf-keras builds a layer with the shape in its `build_config` first, whatever the layers before it give out: that counts too.
+    """
     total = 0
-    for name, layer in inference.layers.items():
-        for shape in (layer.weights or {}).values():
-            total += _count(shape)
-            if total > MAX_PARAMETERS:
-                raise InputError(
-                    "The model has too many parameters",
-                    code="TOO_LARGE",
-                    place=f"{place}, layer {name}",
-                    received=f"at least {total:,}",
-                    limit=f"{MAX_PARAMETERS:,}",
-                )
+    for name, node in graph.leaves():
+        layer = inference.layers.get(name)
+        wanted = parameter_count(layer.weights or {}) if layer is not None else 0
+        if node.build_shape is not None:
+            facts = layer_facts(node, LayerCall(inputs=(node.build_shape,)), f"{place}, layer {name}")
+            wanted = max(wanted, parameter_count(facts.weights or {}))
+        total += wanted
+        if total > MAX_PARAMETERS:
+            raise InputError(
+                "The model has too many parameters",
+                code="TOO_LARGE",
+                place=f"{place}, layer {name}",
+                received=f"at least {total:,}",
+                limit=f"{MAX_PARAMETERS:,}",
+            )
 
 
 def match_legacy(graph: Graph, stored: Mapping[str, Stored], inference: Inference, place: str) -> dict[str, Shapes]:
@@ -198,7 +206,7 @@ def _count(shape: tuple[int, ...]) -> int:
     return total
 
 
-def parameter_count(shapes: Shapes) -> int:
+def parameter_count(shapes: Mapping[str, tuple[int, ...]]) -> int:
     """Number of values in all weights of a layer."""
     return sum(_count(shape) for shape in shapes.values())
 

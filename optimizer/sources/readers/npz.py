@@ -63,8 +63,8 @@ def _read_arrays(path: Path, name: str) -> tuple[dict[str, Array], list[str]]:
                 total += _checked_size(archive, member, name)
             if total > MAX_DATA_BYTES:
                 raise _too_large(name, total)
-            used = [member for member in members if member.filename[:-4] in wanted]
-            arrays = {member.filename[:-4]: _read_array(archive, member, name) for member in used}
+            used = [member for member in members if member.filename[:-4].lower() in wanted]
+            arrays = {member.filename[:-4].lower(): _read_array(archive, member, name) for member in used}
             return arrays, [member.filename[:-4] for member in members]
     except InputError:
         raise
@@ -84,9 +84,9 @@ def _checked_members(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInf
             raise InputError("The archive is encrypted", code="ENCRYPTED", place=name, fix="Save it again without a password.")
         if not member.filename.endswith(".npy"):
             raise InputError("The .npz holds something that is no array", code="BAD_ARRAY", place=name, received=member.filename)
-        if member.filename in seen:
+        if member.filename.lower() in seen:
             raise InputError("The .npz holds two arrays of one name", code="DUPLICATE", place=name, received=member.filename)
-        seen.add(member.filename)
+        seen.add(member.filename.lower())
     return members
 
 

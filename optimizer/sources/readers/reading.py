@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,7 @@ def read_dataset(source: DataSource, *, seed: int) -> Dataset:
         sha256 = file_sha256(source.path)
     if source.test_path is not None:
         parts = _with_test_file(parts, source)
+        sha256 = hashlib.sha256(f"{sha256}{file_sha256(source.test_path)}".encode()).hexdigest()
     _check_samples(parts.x, parts.y, f"{source.name}, x")
     if parts.x_test is not None:
         _check_samples(parts.x_test, parts.y_test, f"{source.name}, x_test")
@@ -75,15 +77,17 @@ def _with_test_file(parts: Parts, source: DataSource) -> Parts:
     path = source.test_path
     if path is None:
         return parts
-    test = _read_file(path, path.name, source.label)
+    # A stored file is named by its hash: without an extension of its own it is of the first file's kind.
+    name = path.name if path.suffix.lower() in READERS else f"test data of {source.name}"
+    test = _read_file(path, name, source.label)
     x_test, y_test = (test.x, test.y) if test.x_test is None else (test.x_test, test.y_test)
     if (parts.y is None) != (y_test is None):
-        raise InputError("One of the two data files has labels and the other has none", code="DATA_MISMATCH", place=path.name)
+        raise InputError("One of the two data files has labels and the other has none", code="DATA_MISMATCH", place=name)
     if test.class_names != parts.class_names:
         raise InputError(
             "The test file has other classes than the training file",
             code="DATA_MISMATCH",
-            place=path.name,
+            place=name,
             expected=", ".join(parts.class_names),
             received=", ".join(test.class_names),
         )

@@ -15,3 +15,7 @@ MIN_RATIO_BYTES = 16 * 1024**2
 MAX_HDF5_OBJECTS = 50_000
 MAX_FILL_BYTES = 1024**2
 """A data set may claim at most this much more than the file stores of it, beyond MAX_ZIP_RATIO."""
+MAX_CALLS = 200_000
+"""Layer calls that are followed; models nested in models could multiply them without end."""
+MAX_ACTIVATION = 2**28
+"""Values of one sample that one layer may give out (1 GB in float32)."""
