@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import h5py
+
 from optimizer.errors import InputError
+from optimizer.sources.preflight.archive import CONFIG, METADATA, WEIGHTS
+from optimizer.sources.preflight.weights import OLD_FOLDER
 from optimizer.sources.summary import ModelSummary
 
 if TYPE_CHECKING:
@@ -34,6 +40,8 @@ def load_keras_model(path: Path, summary: ModelSummary) -> tf_keras.Model:
         # tf-keras goes by the extension, and files in the object store have none.
         named = Path(folder) / f"model.{summary.format}"
         named.symlink_to(path.resolve())
+        if summary.format == "keras":
+            _modernize(named)
         try:
             with SafeModeScope(True):
                 model: Any = tf_keras.models.load_model(named, compile=False, safe_mode=True)
@@ -47,6 +55,25 @@ def load_keras_model(path: Path, summary: ModelSummary) -> tf_keras.Model:
                 fix="Load and save it once with the tf-keras version that made it, and bring the new file.",
             ) from error
     return model
+
+
+def _modernize(named: Path) -> None:
+    """Replace the link to a .keras archive of Keras 2.12 or 2.13 by a copy whose weights lie where later versions look for them."""
+    with zipfile.ZipFile(named) as archive:
+        parts = {member: archive.read(member) for member in (METADATA, CONFIG)}
+        with archive.open(WEIGHTS) as file, h5py.File(file, "r") as weights:
+            if OLD_FOLDER not in weights:
+                return
+        store = io.BytesIO(archive.read(WEIGHTS))
+    with h5py.File(store, "r+") as weights:
+        groups: list[str] = []
+        weights.visit(lambda path: groups.append(path) if path.split("/")[-1] == OLD_FOLDER else None)
+        for group in sorted(groups, key=len, reverse=True):
+            weights.move(group, group[: -len(OLD_FOLDER)] + "layers")
+    named.unlink()
+    with zipfile.ZipFile(named, "w") as archive:
+        for member, content in {**parts, WEIGHTS: store.getvalue()}.items():
+            archive.writestr(member, content)
 
 
 def _first_line(error: Exception) -> str:

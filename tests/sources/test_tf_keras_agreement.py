@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
 from optimizer.errors import InputError
+from optimizer.job import DataSource
 from optimizer.sources.keras_model import load_keras_model
 from optimizer.sources.preflight import allowlist, read_model_summary
+from optimizer.sources.readers import read_dataset
 from optimizer.sources.summary import ModelSummary
 
 MODEL_CLASSES = ("AbstractRNNCell", "InputSpec", "Layer", "Wrapper")
@@ -254,3 +259,31 @@ def test_well_known_architectures_are_understood(keras: Any, tmp_path: Path, nam
     assert total == model.count_params()
     assert len(graph.leaves()) == len(model.layers)
     assert all(layer.macs is not None for layer in inference.layers.values())
+
+
+def test_archives_of_older_keras_versions_load_too(keras: Any, tmp_path: Path) -> None:
+    model, path = everything(keras), tmp_path / "new.keras"
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    store = io.BytesIO(parts["model.weights.h5"])
+    with h5py.File(store, "r+") as file:
+        groups: list[str] = []
+        file.visit(lambda name: groups.append(name) if name.split("/")[-1] == "layers" else None)
+        for group in sorted(groups, key=len, reverse=True):
+            file.move(group, group[: -len("layers")] + "_layer_checkpoint_dependencies")
+    old = tmp_path / "old.keras"
+    with zipfile.ZipFile(old, "w") as archive:
+        for name, content in {**parts, "model.weights.h5": store.getvalue()}.items():
+            archive.writestr(name, content)
+    summary = read_model_summary(old, name=old.name)
+    assert summary.parameters == model.count_params()
+    x = np.random.default_rng(0).random((2, 8, 8, 2), dtype=np.float32)
+    np.testing.assert_allclose(load_keras_model(old, summary)(x), model(x), atol=1e-6)
+
+
+def test_the_sample_model_knows_the_digits_it_has_not_seen() -> None:
+    path = Path(__file__).resolve().parents[2] / "assets" / "models" / "digits_cnn.keras"
+    model = load_keras_model(path, read_model_summary(path, name=path.name))
+    test = read_dataset(DataSource(name="digits"), seed=0).test
+    assert np.mean(np.argmax(model(test.x), axis=1) == test.y) >= 0.97

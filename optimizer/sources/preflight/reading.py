@@ -16,7 +16,7 @@ from optimizer.sources.preflight.archive import CONFIG, METADATA, WEIGHTS, opene
 from optimizer.sources.preflight.config import check_config, parse_config
 from optimizer.sources.preflight.signature import detect_format, refuse_keras_3
 from optimizer.sources.preflight.summarizing import Parsed, summarize
-from optimizer.sources.preflight.weights import check_size, match_checkpoint, match_legacy
+from optimizer.sources.preflight.weights import OLD_FOLDER, check_size, match_checkpoint, match_legacy
 from optimizer.sources.shapes import Inference, infer
 from optimizer.sources.summary import ModelSummary
 
@@ -61,7 +61,7 @@ def _read_h5(path: Path, place: str) -> Parsed:
 
 def _without_architecture(file: Any, place: str) -> InputError:
     keys = set(file.keys())
-    if "layer_names" in file.attrs or keys & {"layers", "_layer_checkpoint_dependencies", "model_weights"}:
+    if "layer_names" in file.attrs or keys & {"layers", OLD_FOLDER, "model_weights"}:
         return InputError(
             "The file holds weights only, without the architecture",
             code="NO_ARCHITECTURE",

@@ -28,6 +28,9 @@ PARTS = {
 }
 """What the parts of a composite layer are called in a .keras archive, and in our names of weights."""
 
+OLD_FOLDER = "_layer_checkpoint_dependencies"
+"""Where .keras archives of Keras 2.12 and 2.13 keep the weights of layers; later ones have "layers"."""
+
 NON_TRAINABLE = ("moving_mean", "moving_variance", "mean", "variance", "count")
 
 
@@ -118,7 +121,7 @@ def _base_name(name: str) -> str:
 
 def match_checkpoint(graph: Graph, stored: Stored, inference: Inference, place: str) -> dict[str, Shapes]:
     """Weights of every layer of a .keras archive, by full layer name. Raises InputError WEIGHTS_MISMATCH."""
-    roots = [root for root in ("layers", "_layer_checkpoint_dependencies") if any(path.startswith(root + "/") for path in stored)]
+    roots = [root for root in ("layers", OLD_FOLDER) if any(path.startswith(root + "/") for path in stored)]
     root = roots[0] if roots else "layers"
     used: set[str] = set()
     found = _checkpoint_graph(graph, root, stored, inference, "", place, used)

@@ -419,3 +419,13 @@ def test_a_flipped_bit_in_the_weights_is_found(good_keras: Path, refused_model: 
     data[len(data) // 2] ^= 1
     good_keras.write_bytes(data)
     refused_model(good_keras, "TRUNCATED")
+
+
+def test_a_build_shape_that_would_fill_the_memory(
+    write_keras: Callable[..., Path], dense_config: Any, refused_model: Callable[..., InputError]
+) -> None:
+    hidden = dense_config["config"]["layers"][1]
+    hidden["build_config"] = {"input_shape": [None, 200_000_000]}
+    refused_model(write_keras(dense_config, {}), "TOO_LARGE")
+    hidden["build_config"] = {"input_shape": [None, 2_000_000_000]}
+    refused_model(write_keras(dense_config, {}), "TOO_LARGE")

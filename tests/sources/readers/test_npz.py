@@ -138,3 +138,20 @@ def test_samples_that_are_no_finite_numbers(tmp_path: Path, refused_data: Callab
     refused_data(save(tmp_path, x=np.full((50, 2), "a")), "BAD_ARRAY")
     refused_data(save(tmp_path, x=np.zeros((50, 2), np.complex64)), "BAD_ARRAY")
     refused_data(save(tmp_path, x=np.zeros((50, 2)), y=np.zeros(50, "datetime64[s]")), "BAD_ARRAY")
+
+
+def test_a_stored_test_file_without_extension_is_of_the_first_files_kind(
+    tmp_path: Path, read_data: Callable[..., Dataset]
+) -> None:
+    train = save(tmp_path, "train.npz", x=np.zeros((60, 2)), y=np.arange(60) % 2)
+    stored = save(tmp_path, "test.npz", x=np.ones((11, 2)), y=np.arange(11) % 2).rename(tmp_path / ("0" * 64))
+    dataset = read_data(train, test_path=stored)
+    assert dataset.counts()["test"] == 11
+    assert dataset.sha256 != read_data(train).sha256
+
+
+def test_names_of_arrays_may_be_in_capitals(
+    tmp_path: Path, read_data: Callable[..., Dataset], refused_data: Callable[..., InputError]
+) -> None:
+    assert read_data(save(tmp_path, X_train=np.zeros((60, 2)), Y_train=np.arange(60) % 2)).labels == "class"
+    refused_data(save(tmp_path, x=np.zeros((60, 2)), X=np.zeros((60, 2))), "DUPLICATE")
