@@ -168,6 +168,9 @@ def _find_task(dataset: Dataset, summary: ModelSummary, input_shape: tuple[int, 
         return Found(dataset=dataset, task=Task.RECONSTRUCTION if mirrors else Task.UNLABELLED)
     if mirrors and dataset.labels == "class":
         return _reconstruction(dataset)
+    if dataset.train.y is None:
+        fix = "Bring y_train; labels of the test part alone are enough for an autoencoder only."
+        raise _label_mismatch(dataset, summary, "labels for the training samples", "labels for the test samples only", fix)
     if dataset.labels == "value":
         if target_shape(dataset) == output_shape or (units == 1 and target_shape(dataset) in ((), (1,))):
             if activation == "softmax" and units == 1:

@@ -221,3 +221,13 @@ def test_an_output_of_unknown_shape_names_the_layer() -> None:
 def test_a_model_of_whole_numbers_gets_them() -> None:
     found = prepare(classes(np.ones((8, 4)), [0, 1, 2]), model(dtype="int32"))
     assert found.inputs(found.dataset.train.x).dtype == np.int32
+
+
+def test_labels_of_the_test_part_alone_serve_an_autoencoder_only() -> None:
+    labelled = classes(X, [0, 1])
+    bare = Split(x=X, y=None)
+    dataset = replace(labelled, train=bare, calibration=bare, validation=bare)
+    found = prepare(dataset, model(out=(4,), activation="linear"))
+    assert found.task is Task.RECONSTRUCTION
+    assert found.dataset.test.y is not None
+    assert "y_train" in refused(dataset, model()).fix

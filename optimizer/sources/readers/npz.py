@@ -25,6 +25,8 @@ KNOWN_NAMES = "x_train, y_train, x_test, y_test, or x and y, or x alone"
 def read_npz(path: Path, name: str) -> Parts:
     """Read x_train, y_train and, where they are, x_test and y_test; or x and y; or x alone.
 
+    Labels of the test part alone are fine for anomaly detection: an autoencoder learns from normal samples without labels.
+
     Raises:
         InputError: BAD_ZIP, ENCRYPTED, PICKLE_REFUSED, BAD_ARRAY, MISSING_ARRAY, TOO_LARGE, TOO_MANY.
     """
@@ -36,8 +38,8 @@ def read_npz(path: Path, name: str) -> Parts:
         x, y, x_test, y_test = x_test, y_test, None, None
     if x is None:
         raise _missing(name, KNOWN_NAMES, names)
-    if x_test is not None and (y is None) != (y_test is None):
-        raise _missing(name, "y_train and y_test both, or neither", names)
+    if x_test is not None and y is not None and y_test is None:
+        raise _missing(name, "y_test beside y_train", names)
     return Parts(x=x, y=y, x_test=x_test, y_test=y_test, kind="arrays")
 
 

@@ -81,8 +81,8 @@ def _with_test_file(parts: Parts, source: DataSource) -> Parts:
     name = path.name if path.suffix.lower() in READERS else f"test data of {source.name}"
     test = _read_file(path, name, source.label)
     x_test, y_test = (test.x, test.y) if test.x_test is None else (test.x_test, test.y_test)
-    if (parts.y is None) != (y_test is None):
-        raise InputError("One of the two data files has labels and the other has none", code="DATA_MISMATCH", place=name)
+    if parts.y is not None and y_test is None:
+        raise InputError("The training file has labels and the test file has none", code="DATA_MISMATCH", place=name)
     if test.class_names != parts.class_names:
         raise InputError(
             "The test file has other classes than the training file",
@@ -120,8 +120,9 @@ def _check_samples(x: Array, y: Array | None, place: str) -> None:
 def _understand(parts: Parts, name: str) -> tuple[Labels, Array | None, Array | None]:
     """Labels of both parts, understood together so that one class has one number in both."""
     if parts.y is None or parts.y_test is None:
-        labels = understand_labels(parts.y, place=f"{name}, labels", floats_are_values=parts.floats_are_values)
-        return labels, labels.y, None
+        only = parts.y_test if parts.y is None else parts.y
+        labels = understand_labels(only, place=f"{name}, labels", floats_are_values=parts.floats_are_values)
+        return (labels, None, labels.y) if parts.y is None else (labels, labels.y, None)
     if parts.y.shape[1:] != parts.y_test.shape[1:]:
         received = f"shapes {parts.y.shape} and {parts.y_test.shape}"
         raise InputError(

@@ -122,6 +122,13 @@ def test_missing_arrays_are_named(tmp_path: Path, refused_data: Callable[..., In
     refused_data(save(tmp_path, x_train=np.zeros((50, 2)), y_train=np.zeros(50), x_test=np.zeros((5, 2))), "MISSING_ARRAY")
 
 
+def test_labels_of_the_test_part_alone(tmp_path: Path, read_data: Callable[..., Dataset]) -> None:
+    dataset = read_data(save(tmp_path, x_train=np.zeros((50, 2)), x_test=np.zeros((6, 2)), y_test=np.arange(6) % 2))
+    assert dataset.labels == "class"
+    assert dataset.train.y is None
+    assert dataset.test.y.tolist() == [0, 1, 0, 1, 0, 1]
+
+
 def test_numbers_that_do_not_agree(tmp_path: Path, refused_data: Callable[..., InputError]) -> None:
     refused_data(save(tmp_path, x=np.zeros((50, 2)), y=np.zeros(49)), "BAD_ARRAY")
     refused_data(save(tmp_path, x_train=np.zeros((50, 2)), x_test=np.zeros((50, 3))), "BAD_ARRAY")
