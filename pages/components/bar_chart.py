@@ -54,7 +54,7 @@ def bars(rows: Sequence[Row], look: Look) -> Figure:
         span = (reach - column.start) or 1.0
         figure[column.axis.replace("x", "xaxis")] = _hidden_axis([left, left + width], column.start, span)
         figure["annotations"].append(title(column.question, left, column.legend))
-        figure["shapes"].extend(_lines(rows, column))
+        figure["shapes"].extend(_lines(rows, column, look.ink))
         traces.append(_number_trace(column, column.start + span * LABEL_START, look))
     traces += [_bar_trace(rows, column, look) for column in columns[:2]]
     traces += [_tail_marks(rows, columns[1].axis), _dots(rows, columns[2], look)]
@@ -199,11 +199,11 @@ def _dots(rows: Sequence[Row], column: _Column, look: Look) -> dict[str, Any]:
     }
 
 
-def _lines(rows: Sequence[Row], column: _Column) -> list[dict[str, Any]]:
+def _lines(rows: Sequence[Row], column: _Column, ink: str) -> list[dict[str, Any]]:
     reference = [value for row, value in zip(rows, column.values, strict=True) if row.is_baseline and value is not None]
     drawn = [(value, "dot", palette.BASELINE) for value in reference]
     if column.limit is not None:
-        drawn.append((float(column.limit), "dash", palette.BUDGET))
+        drawn.append((float(column.limit), "longdash", ink))
     return [
         {
             "type": "line",

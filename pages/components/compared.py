@@ -114,16 +114,22 @@ def run_label(run: Run, limit: int = 26) -> str:
 def rows_of(runs: Sequence[Run], baseline: Run | None) -> list[Row]:
     """The baseline and the runs as rows; equal names are told apart by the beginning of the run's id."""
     chosen = [*([baseline] if baseline else []), *runs]
-    names = Counter(run_label(run) for run in chosen)
-    return [_row(run, names, is_baseline=baseline is not None and run.id == baseline.id) for run in chosen]
+    labels = told_apart({run.id: run_label(run) for run in chosen})
+    return [_row(run, labels[run.id], is_baseline=baseline is not None and run.id == baseline.id) for run in chosen]
 
 
-def _row(run: Run, names: Counter[str], *, is_baseline: bool) -> Row:
-    metrics, label = run.metrics or {}, run_label(run)
+def told_apart(names: Mapping[str, str]) -> dict[str, str]:
+    """Names by id, with the beginning of the id where two are equal: Streamlit's lists tell options apart by their text alone."""
+    counts = Counter(names.values())
+    return {each: f"{name} {each[:6]}" if counts[name] > 1 else name for each, name in names.items()}
+
+
+def _row(run: Run, label: str, *, is_baseline: bool) -> Row:
+    metrics = run.metrics or {}
     latency = metrics.get("latency_ms") or {}
     return Row(
         run=run,
-        label=f"{label} {run.id[:4]}" if names[label] > 1 else label,
+        label=label,
         is_baseline=is_baseline,
         p50_ms=latency.get("p50"),
         p95_ms=latency.get("p95"),

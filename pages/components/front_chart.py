@@ -96,7 +96,7 @@ def _point(row: Row, axis: Axis, look: Look, place: str, *, faded: bool) -> dict
 
 
 def _limits(points: Sequence[Row], look: Look, axis: Axis) -> list[dict[str, Any]]:
-    line = {"type": "line", "line": {"color": palette.BUDGET, "width": 1.3, "dash": "dash"}}
+    line = {"type": "line", "line": {"color": look.ink, "width": 1.2, "dash": "longdash"}}
     shapes = []
     limit = look.budget.get(axis.budget) if axis.budget else None
     if limit is not None:

@@ -32,7 +32,7 @@ def draw_run(store: Store, run: Run) -> None:
     if run.recipe_in_words and run.recipe_in_words != run.name:
         st.caption(literal(run.recipe_in_words, 300))
     if run.note:
-        st.text(run.note)
+        st.caption(f"Note: {literal(run.note, 2000)}")
     if run.state.is_final:
         _draw_finished(store, run)
     else:

@@ -9,7 +9,7 @@ import streamlit as st
 from optimizer.runs.run import Project
 from pages.components import session
 from pages.components.baseline import baseline_of
-from pages.components.compared import QUALITY_WORDS, quality_of
+from pages.components.compared import QUALITY_WORDS, quality_of, told_apart
 from pages.components.format import bytes_text, count_text, literal, ms_text
 from pages.components.job_tray import draw_tray, remember_drawn
 
@@ -29,7 +29,7 @@ def draw_sidebar(project: Project | None) -> None:
 
 
 def _draw_picker(project: Project | None) -> None:
-    names = {each.id: each.name for each in session.store().projects()}
+    names = told_apart({each.id: each.name for each in session.store().projects()})
     if not names:
         return
     options = [*names, _NEW]

@@ -9,7 +9,7 @@ import streamlit as st
 from optimizer.presets import presets
 from optimizer.recipe import Recipe
 from optimizer.runs.run import Run
-from pages.components.compared import run_label
+from pages.components.compared import run_label, told_apart
 from pages.components.draft_memory import draft_from, draft_of, keep_draft, load_recipe
 
 KERAS_RESULT = "model.keras"
@@ -23,12 +23,13 @@ def draw_start_and_presets(project_id: str, earlier: Sequence[Run], train_sample
         keep_draft(project_id, draft_from(draft, None))
     left, right = st.columns([1, 1.6], gap="large", vertical_alignment="bottom")
     shown = draft_of(project_id).parent_id or ""
+    words = told_apart({run_id: run_label(run, 40) for run_id, run in starts.items()})
     options, key = ["", *starts], f"start.{project_id}.{shown}"
     left.selectbox(
         "Start from",
         options,
         options.index(shown),
-        format_func=lambda run_id: f"{run_label(starts[run_id], 40)} ({run_id[:4]})" if run_id else "the original model",
+        format_func=lambda run_id: words[run_id] if run_id else "the original model",
         key=key,
         on_change=_choose_start,
         args=(project_id, key),

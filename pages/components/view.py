@@ -10,7 +10,7 @@ import streamlit as st
 from optimizer.runs.run import Run, RunKind, RunState
 from optimizer.runs.store import Store
 from pages.components import palette
-from pages.components.compared import not_comparable, run_label
+from pages.components.compared import not_comparable, run_label, told_apart
 from pages.components.look import Look
 
 MOST_OFFERED = 1000
@@ -39,9 +39,8 @@ def choose_baseline(baselines: Sequence[Run], preferred: Run | None) -> Run:
     start = ids.get(wanted) or preferred or baselines[0]
     if len(ids) == 1:
         return start
-    chosen = st.selectbox(
-        "Compare with", list(ids), index=list(ids).index(start.id), format_func=lambda run_id: _words(ids[run_id])
-    )
+    words = told_apart({run.id: _words(run) for run in baselines})
+    chosen = st.selectbox("Compare with", list(ids), index=list(ids).index(start.id), format_func=lambda run_id: words[run_id])
     if chosen != start.id:
         st.query_params["baseline"] = chosen
         st.query_params.pop("runs", None)
@@ -57,15 +56,16 @@ def _words(run: Run) -> str:
 def choose_runs(comparable: Sequence[Run]) -> list[Run]:
     """The runs in view, in the order they were made; kept in the URL, so that the view can be sent and survives a reload."""
     by_id = {run.id: run for run in reversed(comparable)}
+    labels = told_apart({run_id: run_label(run, 40) for run_id, run in by_id.items()})
     shown = [run.id for run in comparable[:SHOWN_AT_FIRST]][::-1]
     if "runs" in st.query_params:
-        shown = [run_id for run_id in st.query_params["runs"].split(",") if run_id in by_id]
+        shown = [run_id for run_id in dict.fromkeys(st.query_params["runs"].split(",")) if run_id in by_id]
     key = _key_of_widget_that_shows(shown)
     st.multiselect(
         "Runs beside the baseline",
         list(by_id),
         default=shown,
-        format_func=lambda run_id: run_label(by_id[run_id], 40),
+        format_func=lambda run_id: labels[run_id],
         key=key,
         on_change=_keep_runs,
         args=(key, shown),
@@ -96,7 +96,7 @@ def _keep_runs(key: str, shown: Sequence[str]) -> None:
 
 def choose_accent(runs: Sequence[Run], first: str) -> str:
     """The one run that the sentence and the accent speak of: `first` unless the URL names another."""
-    labels = {run.id: run_label(run, 40) for run in runs}
+    labels = told_apart({run.id: run_label(run, 40) for run in runs})
     wanted = st.query_params.get("chosen", "")
     chosen = wanted if wanted in labels else first
     key, ids = f"accent.{chosen}", list(labels)
