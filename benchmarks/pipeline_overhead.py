@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 
 def make_inputs(folder: Path, samples: int) -> None:
-    """Noisy, enlarged digits (24x24) and an untrained-but-learnable net."""
+    """Noisy, enlarged digits (24x24) and a net that has seen them once."""
     import numpy as np
     import tensorflow as tf
     from sklearn.datasets import load_digits
@@ -50,6 +50,8 @@ def make_inputs(folder: Path, samples: int) -> None:
             layers.Dense(10, activation="softmax"),
         ]
     )
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(x[:samples], y[:samples], epochs=1, batch_size=64, verbose=0)
     model.save(folder / "model.keras")
 
 
@@ -73,7 +75,9 @@ def bare(folder: Path, epochs: int) -> None:
     def fit(wrapped, callbacks=()):  # noqa: ANN001, ANN202
         wrapped.compile(tf.keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
         held_out = (x[validation], y[validation])
-        wrapped.fit(x[train], y[train], epochs=epochs, batch_size=64, verbose=0, validation_data=held_out, callbacks=list(callbacks))
+        wrapped.fit(
+            x[train], y[train], epochs=epochs, batch_size=64, verbose=0, validation_data=held_out, callbacks=list(callbacks)
+        )
 
     schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, 0.8, 1, int(steps * 0.6), frequency=max(1, int(steps * 0.6) // 24))
     pruned = tfmot.sparsity.keras.prune_low_magnitude(model, pruning_schedule=schedule)
@@ -124,10 +128,14 @@ def litesmith(folder: Path, epochs: int) -> None:
         }
     )
     data = DataSource(name="data.npz", path=folder / "data.npz")
-    job = Job(model=folder / "model.keras", model_name="model.keras", data=data, recipe=recipe, out=folder / "out", work=folder / "work")
+    job = Job(
+        model=folder / "model.keras", model_name="model.keras", data=data, recipe=recipe, out=folder / "out", work=folder / "work"
+    )
     report = perform(job, lambda event: None, lambda: False)
     stages = {stage["technique"]: round(stage["seconds"], 2) for stage in report["stages"]}
-    print(json.dumps({"seconds": time.monotonic() - started, "accuracy": report["result"]["accuracy"]["value"], "stages": stages}))
+    print(
+        json.dumps({"seconds": time.monotonic() - started, "accuracy": report["result"]["accuracy"]["value"], "stages": stages})
+    )
 
 
 def side(name: str, folder: Path, epochs: int) -> dict:

@@ -36,9 +36,16 @@ class Baseline:
 
 
 def measure_baseline(content: bytes, context: RunContext) -> Baseline:
-    """Measure the float32 .tflite on the test split of `context.data`, whose scaling is chosen already."""
-    latency = measure_latency([content], threads=context.threads, seed=context.seed, check_cancelled=context.check_cancelled)[0]
-    return Baseline(content=content, measured=measure(content, context, latency), scaling=context.data.scaling)
+    """Measure the float32 .tflite on the test split of `context.data`, whose scaling is chosen already; latency is left to the end."""
+    return Baseline(content=content, measured=measure(content, context), scaling=context.data.scaling)
+
+
+def timed_alone(baseline: Baseline, context: RunContext) -> Measured:
+    """METRICS of a baseline that nothing is compared with."""
+    latency = measure_latency(
+        [baseline.content], threads=context.threads, seed=context.seed, check_cancelled=context.check_cancelled
+    )
+    return baseline.measured.with_latency(latency[0])
 
 
 def baseline_from_folder(folder: Path) -> Baseline:

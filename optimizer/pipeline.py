@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from optimizer.baseline import Baseline, baseline_from_folder, choose_scaling, measure_baseline
+from optimizer.baseline import Baseline, baseline_from_folder, choose_scaling, measure_baseline, timed_alone
 from optimizer.context import Event, RunContext
 from optimizer.conversion import configure_trained, convert
 from optimizer.environment import environment
@@ -93,10 +93,23 @@ def perform(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str
     start = context.original if job.start is None else _start_model(job.start)
     model, records = _run_steps(job.recipe, start, context, stages)
     stages.enter("Measure")
-    measured = _measure_result(_litert(model), context, baseline, is_baseline=not job.recipe.steps and job.start is None)
-    content = _report(job, summary, context, baseline, records, measured)
-    _write_outputs(job, content, model, measured)
+    if job.recipe.steps or job.start is not None:
+        result = _measure_result(_litert(model), context, baseline)
+    else:
+        measured = timed_alone(baseline, context)
+        result = _Result(measured=measured, baseline=measured, comparison={})
+    content = _report(job, summary, context, records, result)
+    _write_outputs(job, content, model, result.measured)
     return content
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Result:
+    """The run's file and the baseline, both measured, and how they compare."""
+
+    measured: Measured
+    baseline: Measured
+    comparison: dict[str, Any]
 
 
 class _Stages:
@@ -226,24 +239,20 @@ def _checked(model: Model, stage: str) -> list[PromiseResult]:
     return results
 
 
-def _measure_result(
-    content: bytes, context: RunContext, baseline: Baseline, *, is_baseline: bool
-) -> tuple[Measured, dict[str, Any]]:
-    """Measure the result beside the baseline; a baseline run hands over what it measured already."""
-    if is_baseline:
-        return baseline.measured, {}
+def _measure_result(content: bytes, context: RunContext, baseline: Baseline) -> _Result:
+    """Measure the result beside the baseline. A baseline that was made within this run gets its latency here."""
     latencies = measure_latency(
         [baseline.content, content], threads=context.threads, seed=context.seed, check_cancelled=context.check_cancelled
     )
-    measured = measure(content, context, latencies[1], baseline_outputs=baseline.measured.quality.outputs)
-    old, new = baseline.measured, measured
+    old = baseline.measured if "latency_ms" in baseline.measured.metrics else baseline.measured.with_latency(latencies[0])
+    new = measure(content, context, baseline_outputs=old.quality.outputs).with_latency(latencies[1])
     comparison = {
         "size_ratio": len(baseline.content) / len(content),
         "gzip_ratio": old.metrics["gzip_bytes"] / new.metrics["gzip_bytes"],
         "latency": {**compare_latency(latencies[1], latencies[0]), "baseline_ms": latencies[0].to_json()},
         "quality": compare_quality(new.quality.metric, new.quality.scores, old.quality.scores, context.data.dataset.test),
     }
-    return measured, comparison
+    return _Result(measured=new, baseline=old, comparison=comparison)
 
 
 def _litert(model: Model) -> bytes:
@@ -256,11 +265,9 @@ def _report(
     job: Job,
     summary: ModelSummary,
     context: RunContext,
-    baseline: Baseline,
     records: list[StageRecord],
-    result: tuple[Measured, dict[str, Any]],
+    result: _Result,
 ) -> dict[str, Any]:
-    measured, comparison = result
     return {
         "recipe": job.recipe.to_json(),
         "model": {
@@ -271,23 +278,23 @@ def _report(
             "macs": summary.macs,
         },
         "data": context.data.to_json(),
-        "baseline": baseline.measured.metrics,
+        "baseline": result.baseline.metrics,
         "stages": [record.to_json() for record in records],
-        "result": measured.metrics,
-        "comparison": comparison,
+        "result": result.measured.metrics,
+        "comparison": result.comparison,
         "artifacts": [],
         "environment": environment(threads=job.threads),
     }
 
 
-def _write_outputs(job: Job, content: dict[str, Any], model: Model, result: tuple[Measured, dict[str, Any]]) -> None:
+def _write_outputs(job: Job, content: dict[str, Any], model: Model, measured: Measured) -> None:
     """Write model.tflite, recipe.json, scores.npz, the start of later runs, and last report.json with the hashes of the others."""
     import hashlib
 
     job.out.mkdir(parents=True, exist_ok=True)
     (job.out / "model.tflite").write_bytes(_litert(model))
     (job.out / "recipe.json").write_text(json.dumps(job.recipe.to_json(), indent=2) + "\n")
-    quality = result[0].quality
+    quality = measured.quality
     arrays: dict[str, Any] = {"scores": quality.scores}
     if quality.metric in ("agreement", "deviation"):
         arrays["outputs"] = quality.outputs

@@ -18,6 +18,7 @@ from optimizer.promises import Projection
 from optimizer.sources.dataset import PreparedData, Task
 
 VALIDATION_SAMPLES = 2_000
+VALIDATION_BATCH = 250
 REPORT_EVERY_S = 0.5
 WARM_UP_FRACTION = 0.05
 STATISTICS_FRACTION = 0.125
@@ -116,6 +117,7 @@ def fit(
     _quicken_moving_averages(keras_model, total)
     optimizer = tf.keras.optimizers.Adam(schedule.learning_rate)
     step_function = _training_step(keras_model, optimizer, loss, projections)
+    judge = _validation_step(keras_model, loss)
     random = np.random.default_rng(context.seed)
     clock = _Clock(context, total)
     means: dict[str, float] = {}
@@ -127,7 +129,7 @@ def fit(
             optimizer.learning_rate.assign(schedule.learning_rate_at(clock.steps, total))
             loss_sum += step_function(tf.constant(inputs), tf.constant(targets)) * len(inputs)
             clock.tick()
-        means = {"loss": float(loss_sum) / samples, **validate(keras_model, data, loss)}
+        means = {"loss": float(loss_sum) / samples, **_validate(judge, data)}
         if not math.isfinite(means["loss"]):
             raise RunError(
                 "The training loss is no longer a finite number",
@@ -173,7 +175,20 @@ def _training_step(keras_model: Any, optimizer: Any, loss: Loss, projections: Se
     return run
 
 
-def validate(keras_model: Any, data: PreparedData, loss: Loss) -> dict[str, float]:
+def _validation_step(keras_model: Any, loss: Loss) -> Callable[[Any, Any], Any]:
+    """(inputs, targets) -> (loss, outputs) in inference mode; traced once a fit, not once an epoch."""
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def step(inputs: Any, targets: Any) -> Any:
+        outputs = keras_model(inputs, training=False)
+        return loss(inputs, targets, outputs), outputs
+
+    run: Callable[[Any, Any], Any] = step
+    return run
+
+
+def _validate(judge: Callable[[Any, Any], Any], data: PreparedData) -> dict[str, float]:
     """Loss and accuracy on (at most 2,000 samples of) the validation split; shown while training, never as a result."""
     import tensorflow as tf
 
@@ -181,11 +196,10 @@ def validate(keras_model: Any, data: PreparedData, loss: Loss) -> dict[str, floa
     number = min(len(split), VALIDATION_SAMPLES)
     if number == 0:
         return {}
-    forward = tf.function(lambda x: keras_model(x, training=False), reduce_retracing=True)
     loss_sum, correct = 0.0, 0
-    for inputs, targets in data.batches(split, 256, np.arange(number)):
-        outputs = forward(tf.constant(inputs))
-        loss_sum += float(loss(inputs, targets, outputs)) * len(inputs)
+    for inputs, targets in data.batches(split, VALIDATION_BATCH, np.arange(number)):
+        loss, outputs = judge(tf.constant(inputs), tf.constant(targets))
+        loss_sum += float(loss) * len(inputs)
         if data.task is Task.CLASSIFICATION:
             correct += int((predicted_classes(outputs.numpy(), from_logits=data.from_logits) == targets).sum())
     means = {"validation_loss": loss_sum / number}
