@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,8 @@ class Database:
         self._busy_timeout_ms = int(busy_timeout_s * 1000)
         self._engine = self._make_engine()
         self._writer = self._engine.execution_options(**{_WRITES: True})
+        # Whoever forgets `close`, or an opening that fails, must not leave connections to the garbage collector.
+        weakref.finalize(self, self._engine.dispose)
         with _plain_errors():
             open_schema(self._engine, self._writer, self._set_journal_mode)
 

@@ -32,6 +32,8 @@ class _Builder:
 
     def graph(self, record: Mapping[str, Any], fallback_name: str) -> Graph:
         class_name, config = record.get("class_name"), record.get("config")
+        if not isinstance(class_name, str):
+            raise self._fault("The architecture names no class of model", class_name)
         if class_name == "Sequential" and isinstance(config, list):
             config = {"name": fallback_name, "layers": config}
         if class_name not in allowlist.MODELS or not isinstance(config, Mapping) or not isinstance(config.get("layers"), list):
@@ -39,13 +41,13 @@ class _Builder:
                 "The model is a subclass of keras.Model: the file does not say what layers it has",
                 code="SUBCLASSED",
                 place=self._place,
-                received=str(class_name),
+                received=class_name,
                 fix="Rebuild it with keras.Model(inputs, outputs) or as a Sequential, load its weights, and save that.",
             )
         name = self._name(config.get("name", fallback_name))
         if class_name == "Sequential":
             return self._sequential(name, config, record)
-        return self._functional(name, str(class_name), config)
+        return self._functional(name, class_name, config)
 
     def _fault(self, what: str, received: object = "", layer: str = "") -> InputError:
         place = f"{self._place}, layer {layer}" if layer else self._place
