@@ -11,8 +11,8 @@ from pages.components.baseline import baseline_of, finished_baselines
 from pages.components.compare_table import draw_settings, draw_table
 from pages.components.compared import AXES, most_worthwhile, rows_of, sentence
 from pages.components.format import literal
+from pages.components.frame import require_frame
 from pages.components.front_chart import front
-from pages.components.navigation import require_frame
 from pages.components.next_step import ready_to_run, suggest
 from pages.components.view import choose_accent, choose_baseline, choose_runs, look_of, offer
 from pages.components.waiting import draw_waiting

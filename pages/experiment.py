@@ -10,7 +10,7 @@ from pages.components import session
 from pages.components.baseline import baseline_of
 from pages.components.draft_memory import change_draft, draft_of, keep_draft, load_recipe
 from pages.components.expectation_panel import draw_expectation
-from pages.components.navigation import require_frame
+from pages.components.frame import require_frame
 from pages.components.next_step import ready_to_run
 from pages.components.recipe_draft import checked
 from pages.components.recipe_json import draw_recipe_json

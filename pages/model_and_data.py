@@ -9,8 +9,8 @@ from pages.components.baseline import measure_original
 from pages.components.data_panel import draw_data_boxes
 from pages.components.data_view import draw_data
 from pages.components.format import name_from_file
+from pages.components.frame import require_frame
 from pages.components.model_view import draw_model
-from pages.components.navigation import require_frame
 from pages.components.second_model import draw_second_model
 from pages.components.upload import MODEL_TYPES, draw_inspection, draw_upload, newest_inspection
 

@@ -5,7 +5,7 @@ import streamlit as st
 from optimizer.runs.run import RunKind, RunState
 from pages.components import session
 from pages.components.format import counted
-from pages.components.navigation import require_frame
+from pages.components.frame import require_frame
 from pages.components.next_step import ready_to_run, suggest
 from pages.components.run_detail import draw_run
 from pages.components.run_table import draw_table

@@ -6,8 +6,8 @@ from optimizer.errors import OptimizerError
 from optimizer.runs.requests import try_sample
 from pages.components import session
 from pages.components.format import ago_text, counted, literal
+from pages.components.frame import require_frame
 from pages.components.guard import show_error
-from pages.components.navigation import require_frame
 from pages.components.project_list import draw_projects
 from pages.components.start_card import card, draw_how_it_works
 

@@ -9,14 +9,19 @@ from typing import Any
 import streamlit as st
 
 from optimizer.recipe import Recipe
+from pages.components import session
 from pages.components.recipe_draft import Draft
 
 _MOST_PROJECTS = 64
 
 
 @st.cache_resource(show_spinner=False)
-def _drafts() -> dict[str, Draft]:
+def _drafts_of(home: str) -> dict[str, Draft]:
     return {}
+
+
+def _drafts() -> dict[str, Draft]:
+    return _drafts_of(str(session.store().home))
 
 
 def draft_of(project_id: str) -> Draft:

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from optimizer.runs.home import Home
 from optimizer.runs.launch import take_lock
+from optimizer.runs.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 Open = Callable[..., AppTest]
@@ -41,10 +42,10 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
 
     def open_page(home: Path | None, page: str = "start", **query: str) -> AppTest:
         copy = tmp_path / "home"
-        if not copy.exists():
+        if not locks:
             if home is None:
-                copy.mkdir()
-            else:
+                copy.mkdir(exist_ok=True)
+            elif home != copy:
                 shutil.copytree(home, copy)
             monkeypatch.setenv("LITESMITH_HOME", str(copy))
             lock = take_lock(Home(copy))
@@ -67,3 +68,8 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
 def seeder(tmp_path: Path) -> Seeder:
     """A store of its own with a runner's claims."""
     return Seeder(tmp_path / "store")
+
+
+def store_of_test() -> Store:
+    """The store that the page under test works on."""
+    return Store(Path(os.environ["LITESMITH_HOME"]))

@@ -1,0 +1,88 @@
+"""Model & Data: a file goes to the store at once, what was refused says why where it was handed over, what was there stays."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+from conftest import Open, store_of_test
+from seed import HOSTILE, Seeder
+
+from optimizer.errors import InputError
+from optimizer.runs.requests import bring_model
+from optimizer.runs.run import RunKind, RunState
+
+LAMBDA = InputError(
+    "Layer 'Lambda' contains code; not accepted", code="UNSAFE_LAYER", place="evil.h5", fix="Replace it with a Keras layer."
+)
+
+
+def test_an_upload_makes_a_project_is_stored_and_queued_once(opened: Open) -> None:
+    app = opened(None, "model_and_data")
+    app.file_uploader[0].set_value(("kws v3.keras", b"PK" + b"0" * 3_000_000, "application/octet-stream"))
+    app.run()
+    app.run()
+    store = store_of_test()
+    (run,) = store.runs(kinds=(RunKind.INSPECT_MODEL,))
+    assert run.name == "kws v3.keras"
+    assert store.object_path(run.inputs["model"]["sha256"]).stat().st_size == 3_000_002
+    assert store.projects()[0].name == "kws v3"
+    assert app.file_uploader[0].value is None, "the box must be a new one, so that the upload's memory is freed"
+
+
+def test_a_name_made_of_markup_is_stored_and_shown_as_text(opened: Open) -> None:
+    app = opened(None, "model_and_data")
+    app.file_uploader[0].set_value((HOSTILE.replace("/", "") + ".h5", b"x", "application/octet-stream"))
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert store_of_test().runs(kinds=(RunKind.INSPECT_MODEL,))
+
+
+def test_a_refused_model_says_why_and_the_earlier_one_stays(opened: Open, tmp_path: Path) -> None:
+    seeder = Seeder(tmp_path / "home")
+    project = seeder.project()
+    run = bring_model(seeder.store, project.id, BytesIO(b"x"), "evil.h5")
+    seeder.finish(run, RunState.FAILED, error=LAMBDA.to_json())
+    app = opened(tmp_path / "home", "model_and_data")
+    assert "contains code" in app.error[0].value
+    assert "Replace it" in app.error[0].value
+    assert any("Nothing has changed" in caption.value and "digits\\_cnn" in caption.value for caption in app.caption)
+    assert any(metric.label == "Parameters" and metric.value == "21,690" for metric in app.metric)
+
+
+def test_a_bundled_set_is_one_click(opened: Open) -> None:
+    app = opened(None, "model_and_data")
+    app.button(key="bundled.digits").click().run()
+    (run,) = store_of_test().runs(kinds=(RunKind.INSPECT_DATA,))
+    assert run.inputs["data"] == {"bundled": "digits"}
+
+
+def test_the_label_column_goes_along_and_can_be_mended_without_another_upload(opened: Open) -> None:
+    app = opened(None, "model_and_data")
+    app.text_input(key="label_column").set_value("species").run()
+    app.file_uploader[1].set_value(("iris.csv", b"a,b\n1,2\n", "text/csv"))
+    app.run()
+    app.text_input(key="label_column").set_value("b").run()
+    next(button for button in app.button if button.label == "Read again with it").click().run()
+    newer, older = store_of_test().runs(kinds=(RunKind.INSPECT_DATA,))
+    assert (older.inputs["data"]["label"], newer.inputs["data"]["label"]) == ("species", "b")
+    assert older.inputs["data"]["sha256"] == newer.inputs["data"]["sha256"]
+
+
+def test_the_original_is_measured_as_soon_as_model_and_data_are_there(opened: Open, tmp_path: Path) -> None:
+    seeder = Seeder(tmp_path / "home")
+    seeder.project()
+    opened(tmp_path / "home", "model_and_data")
+    store = store_of_test()
+    assert store.count_runs(kinds=(RunKind.BASELINE,)) == 1
+    opened(None, "model_and_data")
+    assert store.count_runs(kinds=(RunKind.BASELINE,)) == 1
+
+
+def test_samples_are_drawn_from_checked_base64_and_escaped_labels_only() -> None:
+    from pages.components.data_view import _figure
+
+    assert _figure({"image": 'x" onerror="alert(1)', "label": "a"}) == ""
+    assert _figure({"image": "aGk=", "label": "<script>"}).count("<script>") == 0
+    assert 'src="data:image/png;base64,aGk="' in _figure({"image": "aGk=", "label": "7"})
