@@ -182,10 +182,6 @@ def _run(options: argparse.Namespace) -> int:
     _check_writable(options.out)
     if not 1 <= options.threads <= 64:
         raise InputError(f"`--threads` must be in [1, 64]. Received: {options.threads}", code="BAD_SETTING")
-    from optimizer.sources.preflight import read_model_summary
-
-    # Before TensorFlow's ten seconds: a bad file is refused at once.
-    read_model_summary(options.model, name=options.model.name)
     from optimizer.pipeline import perform
 
     with tempfile.TemporaryDirectory(prefix="litesmith-") as work:

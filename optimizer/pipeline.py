@@ -26,6 +26,7 @@ from optimizer.model import Model
 from optimizer.promises import PromiseResult, promise_from_json, promise_to_json
 from optimizer.quiet import quiet_standard_error
 from optimizer.recipe import Recipe
+from optimizer.sources.dataset import PreparedData
 from optimizer.sources.fit import prepare
 from optimizer.sources.keras_model import load_keras_model
 from optimizer.sources.preflight import read_model_summary
@@ -84,9 +85,12 @@ def perform(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str
         RunError: the work failed; PromiseBroken where a step undid what an earlier one promised.
         Cancelled: someone asked the run to stop.
     """
+    # Whatever is wrong with the files is said before TensorFlow's import and before any sign of progress.
+    read = _read(job)
+    summary = read.summary
     stages = _Stages(job.recipe, report)
-    stages.enter("Read model and data")
-    summary, context = _prepare(job, report, cancelled)
+    stages.enter("Load the model")
+    context = _load(job, read, report, cancelled)
     stages.enter("Baseline")
     baseline, context = _baseline(job, summary, context)
     context.check_cancelled()
@@ -126,24 +130,37 @@ class _Stages:
         self._index += 1
 
 
-def _prepare(job: Job, report: Report, cancelled: Callable[[], bool]) -> tuple[ModelSummary, RunContext]:
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What was read from the person's files, without TensorFlow."""
+
+    summary: ModelSummary
+    data: PreparedData
+    second: ModelSummary | None
+
+
+def _read(job: Job) -> _Read:
+    summary = read_model_summary(job.model, name=job.model_name)
+    second = None if job.second_model is None else read_model_summary(job.second_model, name=job.second_model.name)
+    data = prepare(read_dataset(job.data, seed=job.recipe.seed), summary)
+    return _Read(summary=summary, data=data, second=second)
+
+
+def _load(job: Job, read: _Read, report: Report, cancelled: Callable[[], bool]) -> RunContext:
     with quiet_standard_error():
         import tensorflow as tf
 
-    summary = read_model_summary(job.model, name=job.model_name)
-    dataset = read_dataset(job.data, seed=job.recipe.seed)
-    data = prepare(dataset, summary)
     # Names of new layers end up in the .tflite; counted from zero, the same job gives the same bytes in any process.
     tf.keras.backend.clear_session()
     tf.keras.utils.set_random_seed(job.recipe.seed)
-    original = Model(keras=load_keras_model(job.model, summary))
+    original = Model(keras=load_keras_model(job.model, read.summary))
     second = None
-    if job.second_model is not None:
-        second = Model(keras=load_keras_model(job.second_model, read_model_summary(job.second_model, name=job.second_model.name)))
+    if job.second_model is not None and read.second is not None:
+        second = Model(keras=load_keras_model(job.second_model, read.second))
     job.work.mkdir(parents=True, exist_ok=True)
-    context = RunContext(
+    return RunContext(
         seed=job.recipe.seed,
-        data=data,
+        data=read.data,
         original=original,
         second_model=second,
         work_folder=job.work,
@@ -151,7 +168,6 @@ def _prepare(job: Job, report: Report, cancelled: Callable[[], bool]) -> tuple[M
         cancelled=cancelled,
         threads=job.threads,
     )
-    return summary, context
 
 
 def _baseline(job: Job, summary: ModelSummary, context: RunContext) -> tuple[Baseline, RunContext]:

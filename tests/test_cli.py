@@ -183,3 +183,25 @@ def independent_accuracy(content: bytes, x: np.ndarray, y: np.ndarray) -> float:
         interpreter.invoke()
         right += int(interpreter.get_tensor(target["index"])[0].argmax() == label)
     return right / len(x)
+
+
+def test_data_that_do_not_fit_are_refused_in_one_line_and_without_tensorflow(tmp_path: Path, recipe: Path) -> None:
+    np.savez(tmp_path / "data.npz", x=np.zeros((60, 9, 8, 1), np.float32), y=np.arange(60) % 10)
+    code = "import sys; from optimizer.cli import main; status = main(sys.argv[1:]); print('tensorflow' in sys.modules, status)"
+    arguments = [
+        "run",
+        "--model",
+        str(SAMPLE),
+        "--data",
+        str(tmp_path / "data.npz"),
+        "--recipe",
+        str(recipe),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "False 2"
+    assert done.stderr.count("\n") == 1
+    assert "[DATA_MODEL_MISMATCH]" in done.stderr
