@@ -36,8 +36,21 @@ class Baseline:
 
 
 def measure_baseline(content: bytes, context: RunContext) -> Baseline:
-    """Measure the float32 .tflite on the test split of `context.data`, whose scaling is chosen already; latency is left to the end."""
-    return Baseline(content=content, measured=measure(content, context), scaling=context.data.scaling)
+    """Measure the float32 .tflite on the test split of `context.data`, whose scaling is chosen already; latency is left to the end.
+
+    Raises:
+        InputError: NON_FINITE when the model as it came gives something that is no number.
+    """
+    measured = measure(content, context)
+    if not np.isfinite(measured.quality.outputs).all():
+        raise InputError(
+            "The original model's outputs on the test samples are not all finite numbers",
+            code="NON_FINITE",
+            place=context.data.dataset.name,
+            received="NaN or infinity",
+            fix="Check the model's weights, and that the data have the value range that it was trained on.",
+        )
+    return Baseline(content=content, measured=measured, scaling=context.data.scaling)
 
 
 def timed_alone(baseline: Baseline, context: RunContext) -> Measured:

@@ -33,6 +33,13 @@ class Model:
         return Stage.KERAS if self.litert is None else Stage.LITERT
 
     @property
+    def content(self) -> bytes:
+        """The bytes of the .tflite. Raises ValueError before a conversion."""
+        if self.litert is None:
+            raise ValueError("The model has not been converted to .tflite yet.")
+        return self.litert
+
+    @property
     def shares_values(self) -> bool:
         """Whether kernels hold few different values, which one scale a channel would tear apart."""
         return any(isinstance(promise, SharedValues) for promise in self.promises)

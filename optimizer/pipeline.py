@@ -15,17 +15,17 @@ import numpy as np
 from optimizer.baseline import Baseline, baseline_from_folder, choose_scaling, measure_baseline, timed_alone
 from optimizer.context import Event, RunContext
 from optimizer.conversion import configure_trained, convert
-from optimizer.environment import environment
-from optimizer.errors import PromiseBroken
+from optimizer.errors import PromiseBroken, RunError
 from optimizer.job import Job
 from optimizer.litert_file import LiteRTFile
 from optimizer.measure.latency import compare_latency, measure_latency
-from optimizer.measure.metrics import Measured, measure
+from optimizer.measure.metrics import measure
 from optimizer.measure.quality import compare_quality
 from optimizer.model import Model
-from optimizer.promises import PromiseResult, promise_from_json, promise_to_json
+from optimizer.promises import PromiseResult, promise_from_json
 from optimizer.quiet import quiet_standard_error
 from optimizer.recipe import Recipe
+from optimizer.report import Result, StageRecord, report_of, write_outputs
 from optimizer.sources.dataset import PreparedData
 from optimizer.sources.fit import prepare
 from optimizer.sources.keras_model import load_keras_model
@@ -35,27 +35,6 @@ from optimizer.sources.summary import ModelSummary
 from optimizer.technique import Stage, Technique
 
 Report = Callable[[Event], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageRecord:
-    """One step as report.json tells it."""
-
-    technique: str
-    seconds: float
-    metrics: dict[str, Any]
-    promises: list[PromiseResult]
-    notes: list[str]
-
-    def to_json(self) -> dict[str, Any]:
-        """The entry of `stages`."""
-        return {
-            "technique": self.technique,
-            "seconds": self.seconds,
-            "metrics": self.metrics,
-            "promises": [result.to_json() for result in self.promises],
-            "notes": self.notes,
-        }
 
 
 @dataclass(kw_only=True)
@@ -98,22 +77,13 @@ def perform(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str
     model, records = _run_steps(job.recipe, start, context, stages)
     stages.enter("Measure")
     if job.recipe.steps or job.start is not None:
-        result = _measure_result(_litert(model), context, baseline)
+        result = _measure_result(model.content, context, baseline)
     else:
         measured = timed_alone(baseline, context)
-        result = _Result(measured=measured, baseline=measured, comparison={})
-    content = _report(job, summary, context, records, result)
-    _write_outputs(job, content, model, result.measured)
+        result = Result(measured=measured, baseline=measured, comparison={})
+    content = report_of(job, summary, context, records, result)
+    write_outputs(job, content, model, result.measured)
     return content
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Result:
-    """The run's file and the baseline, both measured, and how they compare."""
-
-    measured: Measured
-    baseline: Measured
-    comparison: dict[str, Any]
 
 
 class _Stages:
@@ -255,74 +225,24 @@ def _checked(model: Model, stage: str) -> list[PromiseResult]:
     return results
 
 
-def _measure_result(content: bytes, context: RunContext, baseline: Baseline) -> _Result:
+def _measure_result(content: bytes, context: RunContext, baseline: Baseline) -> Result:
     """Measure the result beside the baseline. A baseline that was made within this run gets its latency here."""
     latencies = measure_latency(
         [baseline.content, content], threads=context.threads, seed=context.seed, check_cancelled=context.check_cancelled
     )
     old = baseline.measured if "latency_ms" in baseline.measured.metrics else baseline.measured.with_latency(latencies[0])
     new = measure(content, context, baseline_outputs=old.quality.outputs).with_latency(latencies[1])
+    if not np.isfinite(new.quality.outputs).all():
+        raise RunError(
+            "The result's outputs on the test samples are not all finite numbers",
+            code="NON_FINITE",
+            place="Measure",
+            fix="Lower the learning rate, or take a milder quantization.",
+        )
     comparison = {
         "size_ratio": len(baseline.content) / len(content),
         "gzip_ratio": old.metrics["gzip_bytes"] / new.metrics["gzip_bytes"],
         "latency": {**compare_latency(latencies[1], latencies[0]), "baseline_ms": latencies[0].to_json()},
         "quality": compare_quality(new.quality.metric, new.quality.scores, old.quality.scores, context.data.dataset.test),
     }
-    return _Result(measured=new, baseline=old, comparison=comparison)
-
-
-def _litert(model: Model) -> bytes:
-    if model.litert is None:
-        raise ValueError("The model has not been converted.")
-    return model.litert
-
-
-def _report(
-    job: Job,
-    summary: ModelSummary,
-    context: RunContext,
-    records: list[StageRecord],
-    result: _Result,
-) -> dict[str, Any]:
-    return {
-        "recipe": job.recipe.to_json(),
-        "model": {
-            "name": summary.name,
-            "sha256": summary.sha256,
-            "format": summary.format,
-            "parameters": summary.parameters,
-            "macs": summary.macs,
-        },
-        "data": context.data.to_json(),
-        "baseline": result.baseline.metrics,
-        "stages": [record.to_json() for record in records],
-        "result": result.measured.metrics,
-        "comparison": result.comparison,
-        "artifacts": [],
-        "environment": environment(threads=job.threads),
-    }
-
-
-def _write_outputs(job: Job, content: dict[str, Any], model: Model, measured: Measured) -> None:
-    """Write model.tflite, recipe.json, scores.npz, the start of later runs, and last report.json with the hashes of the others."""
-    import hashlib
-
-    job.out.mkdir(parents=True, exist_ok=True)
-    (job.out / "model.tflite").write_bytes(_litert(model))
-    (job.out / "recipe.json").write_text(json.dumps(job.recipe.to_json(), indent=2) + "\n")
-    quality = measured.quality
-    arrays: dict[str, Any] = {"scores": quality.scores}
-    if quality.metric in ("agreement", "deviation"):
-        arrays["outputs"] = quality.outputs
-    np.savez(job.out / "scores.npz", **arrays)
-    if not model.quantization_aware:
-        # Saving a copy without the layers' call history keeps the file small and free of this run's paths.
-        model.keras.save(job.out / "model.keras", save_format="keras")
-        promises = [promise_to_json(p) for p in model.promises if p.kind != "stored type"]
-        (job.out / "promises.json").write_text(json.dumps(promises, indent=2) + "\n")
-    for name in ("model.tflite", "recipe.json", "scores.npz", "model.keras", "promises.json"):
-        path = job.out / name
-        if path.exists():
-            data = path.read_bytes()
-            content["artifacts"].append({"name": name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)})
-    (job.out / "report.json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    return Result(measured=new, baseline=old, comparison=comparison)

@@ -184,3 +184,14 @@ def test_a_second_model_teaches_and_its_absence_is_an_input_error(tmp_path: Path
     with pytest.raises(InputError) as caught:
         perform(job_for(tmp_path, step, name="wrong", baseline=baseline.out, second_model=other), lambda event: None, never)
     assert caught.value.code == "MODELS_DIFFER"
+
+
+def test_a_model_whose_outputs_are_not_numbers_is_an_input_error(tmp_path: Path) -> None:
+    model = tiny_net(6, 3, "softmax")
+    model.layers[-1].kernel.assign(np.full((8, 3), np.nan))
+    np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).random((120, 6), np.float32), y=np.arange(120) % 3)
+    path = saved(model, tmp_path / "model.keras")
+    job = job_for(tmp_path, PTQ, model=path, model_name=path.name, data=DataSource(name="data.npz", path=tmp_path / "data.npz"))
+    with pytest.raises(InputError) as caught:
+        perform(job, lambda event: None, never)
+    assert caught.value.code == "NON_FINITE"
