@@ -12,6 +12,7 @@ MINUS = "−"
 DASH = "–"
 _WORD_JOINER = "\u2060"
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_RECOGNIZED = re.compile(r"\\[:@](?=\S)|www", re.IGNORECASE)
 _BYTE_UNITS = ("KB", "MB", "GB")
 _COUNT_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
 
@@ -23,8 +24,7 @@ def literal(text: object, limit: int = 80) -> str:
     icons and emoji names from being recognized.
     """
     escaped = _PUNCTUATION.sub(r"\\\1", printable(text, limit))
-    joined = escaped.replace("\\:", "\\:" + _WORD_JOINER).replace("\\@", "\\@" + _WORD_JOINER)
-    return re.sub(r"(?i)www", lambda match: match.group() + _WORD_JOINER, joined)
+    return _RECOGNIZED.sub(lambda match: match.group() + _WORD_JOINER, escaped)
 
 
 def significant(value: float, digits: int = 3) -> str:

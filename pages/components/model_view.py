@@ -68,11 +68,11 @@ def _draw_layers(model: ModelSummary) -> None:
         hide_index=True,
         height=table_height(len(model.layers)),
         column_config={
-            "Layer": st.column_config.TextColumn(width=76),
-            "Class": st.column_config.TextColumn(width=112),
-            "Output": st.column_config.TextColumn(width=76),
-            "Parameters": st.column_config.ProgressColumn(width=92, min_value=0, max_value=parameters, format="localized"),
-            "MACs": st.column_config.ProgressColumn(width=92, min_value=0, max_value=macs, format="localized"),
+            "Layer": st.column_config.TextColumn(width=70),
+            "Class": st.column_config.TextColumn(width=98),
+            "Output": st.column_config.TextColumn(width=70),
+            "Parameters": st.column_config.ProgressColumn(width=90, min_value=0, max_value=parameters, format="localized"),
+            "MACs": st.column_config.ProgressColumn(width=90, min_value=0, max_value=macs, format="localized"),
         },
         key=f"layers.{model.sha256[:12]}",
     )
