@@ -2,8 +2,8 @@
 
     python benchmarks/jobs.py [--starts 3]
 
-A real runner is started. Once a spare worker is warm, the sample (baseline and three presets) is submitted and timed to the last result; then a few jobs, each when a
-spare is warm again, are timed from submission to their start.
+A real runner is started. Once a spare worker is warm, the sample (baseline and three presets) is submitted and timed to the last result;
+then a few jobs, each when a spare is warm again, are timed from submission to their start.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ def main() -> None:
             project = try_sample(store)
             wait_until(lambda: all(run.state.is_final for run in store.runs(project.id)), 600)
             runs = [run for run in store.runs(project.id) if run.kind in (RunKind.BASELINE, RunKind.EXPERIMENT)]
-            print(f"sample, {len(runs)} runs: {time.monotonic() - started:.1f} s (wanted: under 120); "
-                  + ", ".join(f"{run.name} {run.state.value} {(run.finished_at or 0) - (run.started_at or 0):.1f} s" for run in reversed(runs)))  # fmt: skip
+            print(f"sample, {len(runs)} runs: {time.monotonic() - started:.1f} s (wanted: under 120)")
+            for run in reversed(runs):
+                print(f"  {run.name}: {run.state.value}, {(run.finished_at or 0) - (run.started_at or 0):.1f} s")
             delays = []
             for number in range(options.starts):
                 wait_until(lambda: store.runner_status().spares_ready >= 1, 120)

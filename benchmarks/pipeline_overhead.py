@@ -2,9 +2,10 @@
 
     python benchmarks/pipeline_overhead.py [--samples 20000] [--epochs 2] [--rounds 2]
 
-Both sides prune (80 %, polynomial), cluster (16) and prepare for QAT the same small convolutional net on the same data, train the same number of
-steps at the same batch size, convert to .tflite and score the test split with LiteRT. Litesmith also measures a baseline, checks promises, takes latency and
-writes its report: that is the cost in question. Each side runs in a process of its own, in turn; TensorFlow's import is not counted.
+Both sides prune (80 %, polynomial), cluster (16) and prepare for QAT the same small convolutional net on the same data, train the same number
+of steps at the same batch size, convert to .tflite and score the test split with LiteRT. Litesmith also measures a baseline, checks promises,
+takes latency and writes its report: that is the cost in question. Each side runs in a process of its own, in turn; TensorFlow's import is not
+counted.
 """
 
 from __future__ import annotations

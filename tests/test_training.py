@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ def test_the_learning_rate_warms_up_holds_and_ends_near_zero() -> None:
     rates = [PLAN.learning_rate_at(step, 100) for step in range(100)]
     assert rates[0] < rates[4] == rates[50] == 1e-3
     assert rates[-1] < 1e-5
-    assert all(a >= b for a, b in zip(rates[4:], rates[5:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[4:]))
     assert PLAN.learning_rate_at(0, 1) == 1e-3
 
 
