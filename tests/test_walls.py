@@ -57,7 +57,8 @@ def test_importing_all_of_optimizer_loads_neither_tensorflow_nor_streamlit() -> 
 def test_every_dependency_is_imported_somewhere() -> None:
     names = re.findall(r"^([A-Za-z0-9_.-]+)", (ROOT / "requirements.in").read_text(), re.MULTILINE)
     modules = {"scikit-learn": "sklearn", "Pillow": "PIL", "tensorflow-model-optimization": "tensorflow_model_optimization"}
-    sources = [*WEB_FILES, *(ROOT / m for m in OPTIMIZER_MODULES)]
+    # Figures are plain dictionaries that st.plotly_chart hands to plotly; only their test imports it by name.
+    sources = [*WEB_FILES, *(ROOT / m for m in OPTIMIZER_MODULES), ROOT / "tests" / "pages" / "test_charts.py"]
     used = set().union(*(imported(path) for path in sources))
     missing = [name for name in names if modules.get(name, name.replace("-", "_").lower()) not in used]
     assert missing == []
