@@ -94,7 +94,7 @@ def expected_range_in_words(summary: ModelSummary) -> str:
         return f"whole numbers 0 to {int(layer.config.get('input_dim', 1)) - 1}: the model starts with an Embedding"
     if summary.input_dtypes and summary.input_dtypes[0].startswith(("int", "uint")):
         return f"whole numbers ({summary.input_dtypes[0]})"
-    return "the file does not say; it is found by trying the usual scalings on the validation split"
+    return "the file does not say; it is found by trying the usual scalings on training samples"
 
 
 def _rescaling_in_words(config: Mapping[str, Any]) -> str:
