@@ -48,6 +48,8 @@ if project is not None:
             bars(rows, look), config=CHART, key="bars", alt="Size, latency and quality of each run beside the baseline"
         )
         right.plotly_chart(front(rows, look, axis), config=CHART, key="front", alt="Quality of each run against the chosen axis")
+        if project.budget:
+            st.caption("Dotted lines: the original. Dashed lines: your budget.")
         draw_table(store, rows, look, partial(draw_waiting, project.id) if active else None)
         draw_settings(rows)
         if offered.others:

@@ -9,7 +9,8 @@ from typing import Any
 from pages.components import palette
 from pages.components.compared import (
     FRACTIONS,
-    QUALITY_WORDS,
+    QUALITY_QUESTIONS,
+    QUALITY_SHORT,
     Row,
     least_quality,
     quality_text,
@@ -83,7 +84,7 @@ def _latency(rows: Sequence[Row], budget: Mapping[str, Any]) -> _Column:
 
     return _Column(
         question="How fast?",
-        legend="▬ p50  │ p95",
+        legend="bar p50, │ p95",
         axis="x2",
         values=[row.p50_ms for row in rows],
         ends=[row.p95_ms if row.p95_ms is not None else row.p50_ms for row in rows],
@@ -109,8 +110,8 @@ def _quality(rows: Sequence[Row], budget: Mapping[str, Any]) -> _Column:
     low, high = min(lows, default=0.0), max(highs, default=1.0)
     start = max(0.0, low - 0.12 * ((high - low) or 0.1))
     return _Column(
-        question="How accurate?" if metric == "accuracy" else f"How large is the {QUALITY_WORDS[metric]}?",
-        legend="├┤ 95 %",
+        question=QUALITY_QUESTIONS[metric],
+        legend=f"{QUALITY_SHORT[metric]}├┤ 95 %",
         start=start,
         axis="x3",
         values=[row.quality.value if row.quality else None for row in rows],
@@ -201,9 +202,9 @@ def _dots(rows: Sequence[Row], column: _Column, look: Look) -> dict[str, Any]:
 
 def _lines(rows: Sequence[Row], column: _Column, ink: str) -> list[dict[str, Any]]:
     reference = [value for row, value in zip(rows, column.values, strict=True) if row.is_baseline and value is not None]
-    drawn = [(value, "dot", palette.BASELINE) for value in reference]
+    drawn = [(value, "dot", palette.BASELINE, "below") for value in reference]
     if column.limit is not None:
-        drawn.append((float(column.limit), "longdash", ink))
+        drawn.append((float(column.limit), "dash", ink, "above"))
     return [
         {
             "type": "line",
@@ -214,9 +215,9 @@ def _lines(rows: Sequence[Row], column: _Column, ink: str) -> list[dict[str, Any
             "y0": -0.5,
             "y1": len(rows) - 0.5,
             "line": {"color": colour, "width": 1.2, "dash": dash},
-            "layer": "below",
+            "layer": layer,
         }
-        for value, dash, colour in drawn
+        for value, dash, colour, layer in drawn
     ]
 
 

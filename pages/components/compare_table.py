@@ -19,7 +19,7 @@ from pages.components.compared import (
     quality_delta,
     size_delta,
 )
-from pages.components.downloads import draw_downloads
+from pages.components.downloads import draw_downloads, show_refused_download
 from pages.components.format import bytes_text, literal, ms_text
 from pages.components.look import Look
 
@@ -50,17 +50,18 @@ def _headings(rows: Sequence[Row]) -> list[str]:
 def _draw_row(store: Store, row: Row, baseline: Row | None, look: Look) -> None:
     name, size, packed, latency, quality, download = st.columns(WIDTHS, gap="small", vertical_alignment="center")
     misses = budget_misses(row, baseline, look.budget) if baseline and not row.is_baseline else []
-    flag = " :orange-badge[over budget]" if misses else ""
+    missed = "".join(f"  \n:small[:orange[{literal(miss, 120)}]]" for miss in misses)
     words = "float32, as it came" if row.is_baseline else row.run.recipe_in_words
     label = f"**{literal(row.label)}**" if row.id == look.chosen else literal(row.label)
     with name.container(key=f"series-{_series(row, look)}-{row.id}"):
-        st.markdown(f"{label}{flag}  \n:small[:gray[{literal(words, 90)}]]", help=literal("; ".join(misses), 400) or None)
+        st.markdown(f"{label}  \n:small[:gray[{literal(words, 90)}]]{missed}")
     size.markdown(_cell(bytes_text(row.size_bytes), size_delta(row)), text_alignment="right")
     packed.markdown(_cell(bytes_text(row.gzip_bytes), size_delta(row, compressed=True)), text_alignment="right")
     latency.markdown(_cell(ms_text(row.p50_ms), latency_delta(row)), text_alignment="right")
     quality.markdown(_cell(row.quality.text if row.quality else "–", quality_delta(row)), text_alignment="right")
     with download.container(horizontal=True, gap="xsmall", key=f"files-{row.id}"):
         draw_downloads(store, row.run, "row")
+    show_refused_download(row.run)
 
 
 def _series(row: Row, look: Look) -> str:

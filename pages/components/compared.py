@@ -23,6 +23,15 @@ QUALITY_WORDS = {
     "mse": "mean squared error",
     "deviation": "deviation from the original",
 }
+QUALITY_QUESTIONS = {
+    "accuracy": "How accurate?",
+    "agreement": "How alike?",
+    "auc": "How good?",
+    "mae": "How wrong?",
+    "mse": "How wrong?",
+    "deviation": "How far off?",
+}
+QUALITY_SHORT = {"accuracy": "", "agreement": "", "auc": "AUC ", "mae": "MAE ", "mse": "MSE ", "deviation": ""}
 _DATA_KEYS = ("bundled", "sha256", "label", "scaling")
 
 

@@ -7,15 +7,19 @@ from functools import partial
 
 import streamlit as st
 
+from optimizer.errors import OptimizerError
 from optimizer.runs.run import Run
 from optimizer.runs.store import Store
 from pages.components.format import file_stem
+from pages.components.guard import show_error
 
 KINDS = (
     ("model.tflite", ".tflite", "application/octet-stream", ":material/download:", "The optimized model"),
     ("recipe.json", "recipe", "application/json", "", "The recipe that made it; runs again with python -m optimizer run"),
     ("report.json", "report", "application/json", "", "Every measurement, stage by stage"),
 )
+
+_REFUSED = "refused_download."
 
 
 def draw_downloads(store: Store, run: Run, place: str) -> None:
@@ -33,8 +37,24 @@ def draw_downloads(store: Store, run: Run, place: str) -> None:
             key=f"{place}.{run.id}.{artifact}",
             help=words,
             type="tertiary",
-            on_click="ignore",
+            on_click=_check,
+            args=(store, run.id, sha256),
         )
+
+
+def show_refused_download(run: Run) -> None:
+    """Why a file of this run was not handed out just now; nothing where none was refused."""
+    refused: OptimizerError | None = st.session_state.pop(_REFUSED + run.id, None)
+    if refused is not None:
+        show_error(refused)
+
+
+def _check(store: Store, run_id: str, sha256: str) -> None:
+    """Keep the reason why a file is not handed out: the button itself would only say that there is none."""
+    try:
+        store.read_object(sha256)
+    except OptimizerError as error:
+        st.session_state[_REFUSED + run_id] = error
 
 
 def _reader(store: Store, sha256: str) -> Callable[[], bytes]:

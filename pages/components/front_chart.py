@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from optimizer.measure.quality import HIGHER_IS_BETTER
 from pages.components import palette
 from pages.components.compared import AXES, QUALITY_WORDS, Axis, Row, dominated, least_quality, quality_text
 from pages.components.look import Figure, Look, chart_height, label_places, layout, named, title, value_axis
@@ -27,7 +28,8 @@ def front(rows: Sequence[Row], look: Look, axis_name: str = "size") -> Figure:
     reach = max([*costs, 0.0]) or 1.0
     right, (low, high) = reach * (1 + ROOM), _extent(points)
     figure["xaxis"] = value_axis(axis.title, (0.0, right), axis.text, _unit(axis, reach))
-    figure["yaxis"] = value_axis(QUALITY_WORDS[metric], (low, high), lambda value: quality_text(metric, value))
+    words = QUALITY_WORDS[metric] if HIGHER_IS_BETTER[metric] else f"{QUALITY_WORDS[metric]} (less is better)"
+    figure["yaxis"] = value_axis(words, (low, high), lambda value: quality_text(metric, value))
     inside = [((axis.value(row) or 0.0) / right, (_height(row) - low) / (high - low), row.label) for row in points]
     places = dict(zip((row.id for row in points), label_places(inside), strict=True))
     figure["shapes"] = _limits(points, look, axis)
@@ -96,7 +98,7 @@ def _point(row: Row, axis: Axis, look: Look, place: str, *, faded: bool) -> dict
 
 
 def _limits(points: Sequence[Row], look: Look, axis: Axis) -> list[dict[str, Any]]:
-    line = {"type": "line", "line": {"color": look.ink, "width": 1.2, "dash": "longdash"}}
+    line = {"type": "line", "line": {"color": look.ink, "width": 1.2, "dash": "dash"}}
     shapes = []
     limit = look.budget.get(axis.budget) if axis.budget else None
     if limit is not None:

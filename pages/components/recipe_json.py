@@ -10,6 +10,7 @@ from optimizer.errors import InputError
 from optimizer.recipe import MAX_JSON_CHARACTERS, Recipe, recipe_from_text
 from pages.components.guard import show_error
 from pages.components.recipe_draft import Draft
+from pages.components.upload import free_upload
 
 _MOST_MB = 1
 
@@ -31,6 +32,7 @@ def draw_recipe_json(draft: Draft, use: Callable[[Recipe], None]) -> None:
         if file is not None:
             text = file.getvalue().decode("utf-8", errors="replace")
             st.session_state["recipe_upload"] = nonce + 1
+            free_upload(file)
             _read(text, use)
             st.rerun()
         error = st.session_state.get("recipe_error")

@@ -14,7 +14,7 @@ from optimizer.runs.run import Run, RunKind, RunState
 from optimizer.runs.store import Store
 from pages.components import session
 from pages.components.compared import Row, latency_delta, quality_delta, rows_of, sentence, size_delta
-from pages.components.downloads import draw_downloads
+from pages.components.downloads import draw_downloads, show_refused_download
 from pages.components.draft_memory import load_recipe
 from pages.components.format import ago_text, bytes_text, count_text, duration_text, literal, ms_text, percent_text
 from pages.components.guard import guarded, show_error
@@ -66,6 +66,7 @@ def _draw_finished(store: Store, run: Run) -> None:
         _draw_numbers(row)
         with st.container(horizontal=True):
             draw_downloads(store, run, "detail")
+        show_refused_download(run)
     draw_curves(store, run.id)
 
 

@@ -135,5 +135,6 @@ def _budget_words(budget: Any) -> str:
     if budget.get("max_ms") is not None:
         parts.append(f"≤ {ms_text(budget['max_ms'])}")
     if budget.get("max_accuracy_drop") is not None:
-        parts.append(f"≤ {budget['max_accuracy_drop'] * 100:g} points lost")
+        drop = f"{budget['max_accuracy_drop'] * 100:g}"
+        parts.append(f"≤ {drop} {'point' if drop == '1' else 'points'} lost")
     return ", ".join(parts) or "none set"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from optimizer.errors import OptimizerError, error_from_json
 from optimizer.runs.run import Run, RunKind, RunState
@@ -17,9 +20,7 @@ MODEL_TYPES = ("keras", "h5")
 _RECENT = 12
 
 
-def draw_upload(
-    slot: str, label: str, types: Sequence[str], submit: Callable[[st.runtime.uploaded_file_manager.UploadedFile], Run]
-) -> None:
+def draw_upload(slot: str, label: str, types: Sequence[str], submit: Callable[[UploadedFile], Run]) -> None:
     """An upload box. The file is given to `submit` once; then the box is replaced by a new one, so that its memory is freed.
 
     Args:
@@ -39,9 +40,19 @@ def draw_upload(
                 submit(file)
         except OptimizerError as refused:
             st.session_state[f"{slot}.error"] = refused
+        free_upload(file)
         st.rerun()
     if error is not None:
         show_error(error)
+
+
+def free_upload(file: UploadedFile) -> None:
+    """Take an upload out of the server's memory, where Streamlit 1.67 would keep it until some time after the session's end."""
+    context = get_script_run_ctx()
+    manager = None if context is None else context.uploaded_file_mgr
+    if context is not None and isinstance(manager, MemoryUploadedFileManager):
+        manager.remove_file(context.session_id, file.file_id)
+    file.close()
 
 
 def newest_inspection(project_id: str, kind: RunKind, role: str = "") -> Run | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Server
 from playwright.sync_api import Browser, Locator, Page, expect
+from web_server import Server
 
 from optimizer.runs.run import RunKind, RunState
 from optimizer.runs.store import Store
@@ -188,4 +188,21 @@ def test_a_hostile_name_runs_nothing_in_the_browser(
     expect(page.get_by_text("<img src=x onerror=document.title='owned'>.keras").first).to_be_visible(timeout=LOOK_MS)
     assert page.title() != "owned"
     assert page.locator("img[src=x]").count() == 0
+    page.close()
+
+
+def test_an_upload_leaves_the_memory_of_the_web_process_at_once(chromium: Browser, server: Server, tmp_path: Path) -> None:
+    large = tmp_path / "large.npz"
+    large.write_bytes(b"PK" + os.urandom(100 * 1024 * 1024))
+    page = open_page(chromium, server.url + "model_and_data")
+    expect(page.get_by_role("heading", name="Model & Data")).to_be_visible(timeout=LOOK_MS)
+    before = server.resident_mb()
+    for _ in range(2):
+        upload(page, "Data", large)
+        expect(page.get_by_text("Not accepted: large.npz").or_(page.get_by_text("Reading large.npz")).first).to_be_visible(
+            timeout=LOOK_MS
+        )
+        page.wait_for_timeout(2000)
+    assert server.resident_mb() - before < 60
+    assert server.resident_mb() < 400
     page.close()

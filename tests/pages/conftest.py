@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dashboard import ROOT, Open
 from seed import Seeder, seed
 from streamlit.testing.v1 import AppTest
 
 from optimizer.runs.home import Home
 from optimizer.runs.launch import take_lock
-from optimizer.runs.store import Store
-
-ROOT = Path(__file__).resolve().parents[2]
-Open = Callable[..., AppTest]
 
 
 @pytest.fixture(scope="session")
@@ -68,8 +65,3 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
 def seeder(tmp_path: Path) -> Seeder:
     """A store of its own with a runner's claims."""
     return Seeder(tmp_path / "store")
-
-
-def store_of_test() -> Store:
-    """The store that the page under test works on."""
-    return Store(Path(os.environ["LITESMITH_HOME"]))

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Open
+from dashboard import ROOT, Open
 from streamlit.testing.v1 import AppTest
 
 PAGES = ["start", "model_and_data", "experiment", "runs", "compare"]

@@ -55,7 +55,7 @@ def test_a_name_made_of_markup_stays_text_in_both_figures() -> None:
 
 def test_the_budget_is_a_line_on_each_chart_that_it_limits() -> None:
     look = Look(budget={"max_bytes": 30_000, "max_accuracy_drop": 0.01})
-    dashed = [shape for shape in bars(ROWS, look)["layout"]["shapes"] if shape["line"]["dash"] == "longdash"]
+    dashed = [shape for shape in bars(ROWS, look)["layout"]["shapes"] if shape["line"]["dash"] == "dash"]
     assert [shape["x0"] for shape in dashed] == [30_000, pytest.approx(0.97)]
     assert len(front(ROWS, look)["layout"]["shapes"]) == 2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Open, store_of_test
+from dashboard import Open, store_of_test
 from streamlit.testing.v1 import AppTest
 
 from optimizer.errors import RunError

@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import Open, store_of_test
+from dashboard import Open, store_of_test
 from streamlit.testing.v1 import AppTest
 
 from optimizer.runs.run import Run, RunKind, RunState

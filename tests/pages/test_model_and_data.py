@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
-from conftest import Open, store_of_test
+from dashboard import Open, store_of_test
 from seed import HOSTILE, Seeder
 
 from optimizer.errors import InputError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conftest import Open, store_of_test
+from dashboard import Open, store_of_test
 from streamlit.testing.v1 import AppTest
 
 from optimizer.runs.run import Run, RunState
