@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: run test check setup setup-dev lock browser clean
 
 run: setup
-	$(BIN)/python -m streamlit run app.py
+	$(BIN)/python -m streamlit run app.py --server.headless false --server.showEmailPrompt false
 
 test: setup-dev
 	$(BIN)/python -m pytest

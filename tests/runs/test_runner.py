@@ -383,7 +383,7 @@ class TestTraining:
         report = store.report(run.id)
         assert report is not None
         assert report["result"] == run.metrics
-        assert [event.data["name"] for event in store.events(run.id, kinds=["stage"])][:2] == ["Read model and data", "Baseline"]
+        assert [event.data["name"] for event in store.events(run.id, kinds=["stage"])][:2] == ["Load the model", "Baseline"]
         assert set(run.artifacts) >= {"model.tflite", "report.json", "recipe.json", "log.txt"}
 
 
