@@ -9,7 +9,8 @@ from pages.components import session
 from pages.components.bar_chart import bars
 from pages.components.baseline import baseline_of, finished_baselines
 from pages.components.compare_table import draw_settings, draw_table
-from pages.components.compared import AXES, most_worthwhile, rows_of, sentence
+from pages.components.compared import AXES, rows_of
+from pages.components.deltas import most_worthwhile, sentence
 from pages.components.format import literal
 from pages.components.frame import require_frame
 from pages.components.front_chart import front

@@ -9,16 +9,8 @@ import streamlit as st
 
 from optimizer.runs.store import Store
 from pages.components import palette
-from pages.components.compared import (
-    QUALITY_WORDS,
-    Delta,
-    Row,
-    budget_misses,
-    differing_settings,
-    latency_delta,
-    quality_delta,
-    size_delta,
-)
+from pages.components.compared import QUALITY_WORDS, Row, budget_misses, differing_settings
+from pages.components.deltas import Delta, latency_delta, quality_delta, size_delta
 from pages.components.downloads import draw_downloads, show_refused_download
 from pages.components.format import bytes_text, literal, ms_text
 from pages.components.look import Look

@@ -10,7 +10,7 @@ from typing import Any
 from optimizer.errors import printable
 from optimizer.measure.quality import HIGHER_IS_BETTER
 from optimizer.runs.run import Run
-from pages.components.format import MINUS, bytes_text, count_text, ms_text, percent_text, ratio_text, significant
+from pages.components.format import bytes_text, count_text, ms_text, percent_text, significant
 
 QUALITY_ORDER = ("accuracy", "agreement", "auc", "mae", "mse", "deviation")
 """Which metric stands for a run's quality where it has several: what the task is judged by comes first."""
@@ -210,85 +210,6 @@ def budget_misses(row: Row, baseline: Row, budget: Mapping[str, Any]) -> list[st
     return misses
 
 
-@dataclass(frozen=True, kw_only=True)
-class Delta:
-    """A difference from the baseline as text; a tie is grey."""
-
-    text: str
-    tie: bool = False
-
-
-def size_delta(row: Row, *, compressed: bool = False) -> Delta | None:
-    """How many times smaller the file is than the baseline's."""
-    ratio = row.comparison.get("gzip_ratio" if compressed else "size_ratio")
-    if not ratio or row.is_baseline:
-        return None
-    if abs(ratio - 1) < 0.005:
-        return Delta(text="same size", tie=True)
-    return Delta(text=f"{ratio_text(ratio)} smaller" if ratio > 1 else f"{ratio_text(1 / ratio)} larger")
-
-
-def latency_delta(row: Row) -> Delta | None:
-    """How many times faster the file runs than the baseline, by interleaved measurement."""
-    latency = row.comparison.get("latency") or {}
-    ratio = latency.get("ratio")
-    if not ratio or row.is_baseline:
-        return None
-    if latency.get("tie"):
-        return Delta(text="as fast (tie)", tie=True)
-    return Delta(text=f"{ratio_text(ratio)} faster" if ratio > 1 else f"{ratio_text(1 / ratio)} slower")
-
-
-def quality_delta(row: Row) -> Delta | None:
-    """The paired difference in quality, with its interval's half width."""
-    quality = row.comparison.get("quality") or {}
-    difference = quality.get("difference")
-    if difference is None or row.is_baseline:
-        return None
-    metric = str(quality.get("metric", row.quality.metric if row.quality else "accuracy"))
-    low, high = quality.get("low"), quality.get("high")
-    half = None if low is None or high is None else (high - low) / 2
-    text = _signed(metric, difference) + ("" if half is None else f" ± {_magnitude(metric, half)}")
-    return Delta(text=text + _unit(metric) + (" (tie)" if quality.get("tie") else ""), tie=bool(quality.get("tie")))
-
-
-def _magnitude(metric: str, value: float) -> str:
-    return f"{abs(value) * 100:.1f}" if metric in FRACTIONS else significant(abs(value))
-
-
-def _signed(metric: str, value: float) -> str:
-    text = _magnitude(metric, value)
-    if not text.strip("0."):
-        return text
-    return f"{MINUS if value < 0 else '+'}{text}"
-
-
-def _unit(metric: str) -> str:
-    return " points" if metric in FRACTIONS else ""
-
-
-def sentence(row: Row) -> str:
-    """One sentence: what a run gained and what it cost. Plain text."""
-    size, packed = size_delta(row), size_delta(row, compressed=True)
-    latency, quality = latency_delta(row), quality_delta(row)
-    if size is None and latency is None:
-        return f"{row.label} is not compared with the original yet."
-    gains = []
-    if size is not None and size.tie:
-        gains.append("as large as the original" + (f" ({packed.text} when compressed)" if packed and not packed.tie else ""))
-    elif size is not None:
-        gains.append(size.text)
-    if latency is not None:
-        gains.append("as fast" if latency.tie else latency.text)
-    result = f"{row.label} is {' and '.join(gains)}" + ("" if size and size.tie else " than the original")
-    if quality is None or row.quality is None:
-        return result + "."
-    words = QUALITY_WORDS[row.quality.metric]
-    if quality.tie:
-        return f"{result}; {words} is a tie ({quality.text.removesuffix(' (tie)')})."
-    return f"{result}; {words} changes by {quality.text}, to {row.quality.text}."
-
-
 def differing_settings(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """The settings that differ between runs: column names, and a line of texts for each row (empty where a run has no such step).
 
@@ -300,15 +221,6 @@ def differing_settings(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]
     short = Counter(name.rsplit(": ", 1)[-1] for name in columns)
     titles = [name.rsplit(": ", 1)[-1] if short[name.rsplit(": ", 1)[-1]] == 1 else name for name in columns]
     return titles, [[settings.get(name, "") for name in columns] for settings in flat]
-
-
-def most_worthwhile(rows: Sequence[Row]) -> str:
-    """Id of the run to look at first: the smallest of those whose quality is a tie, else the newest; empty without runs."""
-    experiments = [row for row in rows if not row.is_baseline]
-    ties = [row for row in experiments if (quality_delta(row) or Delta(text="")).tie and row.size_bytes is not None]
-    if ties:
-        return min(ties, key=lambda row: (row.size_bytes or 0.0, row.gzip_bytes or 0.0)).id
-    return experiments[-1].id if experiments else ""
 
 
 def _flat_recipe(recipe: Mapping[str, Any]) -> dict[str, str]:

@@ -13,7 +13,8 @@ from optimizer.runs.requests import run_again
 from optimizer.runs.run import Run, RunKind, RunState
 from optimizer.runs.store import Store
 from pages.components import session
-from pages.components.compared import Row, latency_delta, quality_delta, rows_of, sentence, size_delta
+from pages.components.compared import Row, rows_of
+from pages.components.deltas import latency_delta, quality_delta, sentence, size_delta
 from pages.components.downloads import draw_downloads, show_refused_download
 from pages.components.draft_memory import load_recipe
 from pages.components.format import ago_text, bytes_text, count_text, duration_text, literal, ms_text, percent_text

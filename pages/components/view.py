@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -13,8 +14,8 @@ from pages.components import palette
 from pages.components.compared import not_comparable, run_label, told_apart
 from pages.components.look import Look
 
-MOST_OFFERED = 1000
-SHOWN_AT_FIRST = 8
+MOST_OFFERED = 200
+SHOWN_AT_FIRST = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +29,19 @@ class Offer:
 def offer(store: Store, project_id: str, baseline: Run) -> Offer:
     """Sort the project's finished experiments into what can be compared with this baseline and what cannot."""
     runs = store.runs(project_id, kinds=(RunKind.EXPERIMENT,), states=(RunState.SUCCEEDED,), limit=MOST_OFFERED)
+    runs += _older_runs_of_url(store, project_id, {run.id for run in runs})
     judged = [(run, not_comparable(run, baseline)) for run in runs]
     return Offer(comparable=[run for run, reason in judged if not reason], others=[each for each in judged if each[1]])
+
+
+def _older_runs_of_url(store: Store, project_id: str, known: Container[str]) -> list[Run]:
+    """Runs that the URL names and that are not among the newest."""
+    found = []
+    for run_id in dict.fromkeys(st.query_params.get("runs", "").split(",")[:MOST_OFFERED]):
+        if run_id and run_id not in known:
+            with contextlib.suppress(KeyError):
+                found.append(store.run(run_id))
+    return [run for run in found if run.project_id == project_id and run.state is RunState.SUCCEEDED]
 
 
 def choose_baseline(baselines: Sequence[Run], preferred: Run | None) -> Run:
@@ -70,7 +82,7 @@ def choose_runs(comparable: Sequence[Run]) -> list[Run]:
         on_change=_keep_runs,
         args=(key, shown),
         placeholder="Choose runs",
-        help="Until you choose, the newest ones are shown, and more as they finish.",
+        help=f"Until you choose, the newest ones are shown, and more as they finish. The newest {MOST_OFFERED} are on offer.",
     )
     return [by_id[run_id] for run_id in shown]
 

@@ -105,3 +105,14 @@ def test_a_damaged_file_is_refused(opened: Open, seeded: Path) -> None:
     path.write_bytes(b"another file of the same run")
     with pytest.raises(RunError, match="DAMAGED"):
         _reader(store, sha256)()
+
+
+def test_a_url_may_name_runs_older_than_those_on_offer(opened: Open, seeded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pages.components import view
+
+    monkeypatch.setattr(view, "MOST_OFFERED", 2)
+    app = opened(seeded, "compare")
+    assert shown(app) == ["Tiny", "prune only"]
+    app.query_params["runs"] = next(run.id for run in store_of_test().runs() if run.name == "Safe")
+    app.run()
+    assert shown(app) == ["Safe"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from optimizer.runs.run import Run, RunKind, RunState
-from pages.components import compared
+from pages.components import compared, deltas
 
 INPUTS = {"model": {"sha256": "a" * 64, "name": "m.h5"}, "data": {"bundled": "digits"}}
 
@@ -47,14 +47,14 @@ BETTER = {"size_ratio": 6.1, "gzip_ratio": 4.0, "latency": {"ratio": 1.42, "tie"
 def test_the_sentence_says_gain_cost_and_tie() -> None:
     row = compared.rows_of([measured("tiny", 16_000, 0.978, **BETTER)], BASELINE)[1]
     assert (
-        compared.sentence(row) == "tiny is 6.1× smaller and 1.4× faster than the original; accuracy is a tie (−0.2 ± 0.6 points)."
+        deltas.sentence(row) == "tiny is 6.1× smaller and 1.4× faster than the original; accuracy is a tie (−0.2 ± 0.6 points)."
     )
 
 
 def test_a_file_that_only_compresses_better_is_not_called_smaller() -> None:
     pruned = {**BETTER, "size_ratio": 1.0, "latency": {"ratio": 1.0, "tie": True}}
     row = compared.rows_of([measured("pruned", 100_000, 0.978, **pruned)], BASELINE)[1]
-    assert compared.sentence(row).startswith("pruned is as large as the original (4.0× smaller when compressed) and as fast;")
+    assert deltas.sentence(row).startswith("pruned is as large as the original (4.0× smaller when compressed) and as fast;")
 
 
 def test_a_worse_result_is_called_worse() -> None:
@@ -65,7 +65,7 @@ def test_a_worse_result_is_called_worse() -> None:
     }
     row = compared.rows_of([measured("slow", 200_000, 0.93, **slow)], BASELINE)[1]
     assert (
-        compared.sentence(row)
+        deltas.sentence(row)
         == "slow is 2.0× larger and 2.0× slower than the original; accuracy changes by −5.0 ± 0.6 points, to 93.0 %."
     )
 
@@ -73,8 +73,8 @@ def test_a_worse_result_is_called_worse() -> None:
 @pytest.mark.parametrize("comparison", [{}, {"latency": {}}, {"quality": {"difference": None}}, {"size_ratio": None}])
 def test_missing_parts_of_a_comparison_leave_no_delta(comparison: dict[str, Any]) -> None:
     row = compared.rows_of([run("bare", metrics={}, comparison=comparison)], None)[0]
-    assert (compared.size_delta(row), compared.latency_delta(row), compared.quality_delta(row)) == (None, None, None)
-    assert "not compared" in compared.sentence(row)
+    assert (deltas.size_delta(row), deltas.latency_delta(row), deltas.quality_delta(row)) == (None, None, None)
+    assert "not compared" in deltas.sentence(row)
 
 
 def test_the_first_metric_that_a_task_is_judged_by_stands_for_quality() -> None:
@@ -168,5 +168,5 @@ def test_the_smallest_tie_is_looked_at_first() -> None:
         [measured("a", 20_000, 0.98, **BETTER), measured("b", 16_000, 0.97, **BETTER), measured("c", 9_000, 0.5, **lossy)],
         BASELINE,
     )
-    assert compared.most_worthwhile(rows) == "b"
-    assert compared.most_worthwhile(rows[:1]) == ""
+    assert deltas.most_worthwhile(rows) == "b"
+    assert deltas.most_worthwhile(rows[:1]) == ""
