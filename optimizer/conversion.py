@@ -12,8 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.errors import RunError
+from optimizer.litert_file import LiteRTFile
 from optimizer.quiet import quiet_standard_error
 
+FEWEST_WEIGHTS = 1024
+"""TensorFlow's converter quantizes no smaller kernel in a dynamic-range file."""
 RepresentativeDataset = Callable[[], Iterator[list[npt.NDArray[Any]]]]
 
 
@@ -74,10 +77,34 @@ def configure_trained(converter: Any, *, per_tensor: bool, integer_input_output:
         converter.inference_output_type = tf.int8
 
 
+def configure_int8_weights(converter: Any, *, per_tensor: bool) -> None:
+    """Dynamic range by TensorFlow's converter: int8 for kernels of at least FEWEST_WEIGHTS weights, embeddings and LSTM gates among them."""
+    import tensorflow as tf
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    set_granularity(converter, per_tensor=per_tensor)
+
+
 def set_granularity(converter: Any, *, per_tensor: bool) -> None:
     """One scale a kernel instead of one an output channel; the converter has no public switch for it."""
     converter._experimental_disable_per_channel = per_tensor
     converter._experimental_disable_per_channel_quantization_for_dense_layers = per_tensor
+
+
+def is_sequence_model(keras_model: Any) -> bool:
+    """Whether embeddings or recurrent layers are part of the model; litert-quantizer leaves both float."""
+    import tensorflow as tf
+
+    return any(isinstance(part, tf.keras.layers.RNN | tf.keras.layers.Embedding) for part in keras_model.submodules)
+
+
+def loops(keras_model: Any) -> bool:
+    """Whether the .tflite of this model holds a loop, as that of a GRU does; most LSTM layers become one operator instead."""
+    import tensorflow as tf
+
+    if not any(isinstance(part, tf.keras.layers.RNN) for part in keras_model.submodules):
+        return False
+    return any(operator.name == "WHILE" for operator in LiteRTFile(convert(keras_model)).operators)
 
 
 def representative_dataset(samples: npt.NDArray[Any]) -> RepresentativeDataset:

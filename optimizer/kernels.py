@@ -22,7 +22,7 @@ def unwrapped(layer: Any) -> Any:
 
 
 def kernel_variables(model: Any) -> dict[str, Any]:
-    """Every weight of rank 2 or more that training changes, as {"layer/weight": tf.Variable}.
+    """Every weight of rank 2 or more that training changes, biases left out, as {"layer/weight": tf.Variable}.
 
     Keys are the layer's name and the weight's path inside it ("conv2d/kernel", "lstm/lstm_cell/recurrent_kernel"): the same before, during and
     after a TFMOT wrapper is around the layer.
@@ -46,4 +46,5 @@ def kernel_key(layer_name: str, variable_name: str) -> str:
 
 def _is_bookkeeping(variable_name: str) -> bool:
     last = variable_name.removesuffix(":0").rsplit("/", 1)[-1]
-    return last.startswith(("mask", "cluster_centroids", "moving_", "pulling_indices"))
+    # A GRU's bias and those of attention heads have two axes; a bias is no kernel.
+    return last == "bias" or last.startswith(("mask", "cluster_centroids", "moving_", "pulling_indices"))

@@ -45,7 +45,8 @@ class LoadedFile:
         self._interpreter.set_tensor(self.input["index"], _quantized(shaped, self.input))
 
     def invoke(self) -> None:
-        """Run the graph once."""
+        """Run the graph once, from a fresh state: recurrent operators keep theirs from sample to sample unless told otherwise."""
+        self._interpreter.reset_all_variables()
         self._interpreter.invoke()
 
     def read_output(self) -> npt.NDArray[np.float32]:

@@ -7,22 +7,28 @@ become hundreds. Folding first makes what is trained equal to what is stored.
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
-FOLDABLE = ("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "Dense", "Conv2DTranspose")
+TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
+FOLDABLE = ("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D", "Dense", *TRANSPOSED)
 
 
-def fold_batch_normalization(keras_model: Any) -> tuple[Any, tuple[str, ...]]:
+def fold_batch_normalization(keras_model: Any, kinds: Collection[str] = FOLDABLE) -> tuple[Any, tuple[str, ...]]:
     """Return an equal model without the foldable BatchNormalization layers, and their names.
 
-    A BatchNormalization folds when it directly follows a linear convolution or dense layer that nothing else reads.
+    A BatchNormalization folds when it directly follows a linear layer of one of `kinds` that nothing else reads.
     Works on Sequential and functional models; another kind comes back as a plain copy.
     """
     from optimizer.model import copy_of
 
-    pairs = _foldable_pairs(keras_model)
+    pairs = {
+        kept: removed
+        for kept, removed in _foldable_pairs(keras_model).items()
+        if type(keras_model.get_layer(kept)).__name__ in kinds
+    }
     if not pairs:
         return copy_of(keras_model), ()
     folded = type(keras_model).from_config(_config_without(keras_model, pairs))
@@ -59,22 +65,23 @@ def _foldable_pairs(keras_model: Any) -> dict[str, str]:
 
 
 def _folded_weights(layer: Any, normalization: Any) -> list[Any]:
-    """Kernel and bias of `layer` with the normalization's scale and shift worked in; float64 inside."""
+    """Kernels and bias of `layer` with the normalization's scale and shift worked in; float64 inside."""
     mean, variance = (np.asarray(w.numpy(), np.float64) for w in (normalization.moving_mean, normalization.moving_variance))
     scale = 1.0 / np.sqrt(variance + normalization.epsilon)
     if normalization.scale:
         scale = scale * normalization.gamma.numpy()
     shift = -mean * scale + (normalization.beta.numpy() if normalization.center else 0.0)
-    weights = layer.get_weights()
-    kernel = weights[0].astype(np.float64)
-    bias = weights[1].astype(np.float64) if layer.use_bias else np.zeros_like(scale)
+    weights = [weight.astype(np.float64) for weight in layer.get_weights()]
+    bias = weights.pop() if layer.use_bias else np.zeros_like(scale)
+    # The last kernel makes the output: the pointwise one of a separable convolution, the only one elsewhere.
+    kernel = weights.pop()
     if type(layer).__name__ == "DepthwiseConv2D":
         kernel = kernel * scale.reshape(kernel.shape[-2:])
-    elif type(layer).__name__ == "Conv2DTranspose":
+    elif type(layer).__name__ in TRANSPOSED:
         kernel = kernel * scale[:, None]
     else:
         kernel = kernel * scale
-    return [kernel.astype(np.float32), (bias * scale + shift).astype(np.float32)]
+    return [weight.astype(np.float32) for weight in (*weights, kernel, bias * scale + shift)]
 
 
 def _config_without(keras_model: Any, pairs: dict[str, str]) -> dict[str, Any]:

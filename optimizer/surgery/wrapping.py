@@ -16,7 +16,20 @@ def with_layers_wrapped(keras_model: Any, names: Collection[str], wrap: Callable
     def clone(layer: Any) -> Any:
         return wrap(layer) if layer.name in names else layer
 
-    return tf.keras.models.clone_model(copy_of(keras_model), clone_function=clone)
+    return tf.keras.models.clone_model(without_activity_penalties(keras_model), clone_function=clone)
+
+
+def without_activity_penalties(keras_model: Any) -> Any:
+    """A copy whose layers with weights have no activity regularizer.
+
+    TFMOT's wrappers call what is inside them directly, so the penalty would be a stale tensor of the graph that the model was built in, and
+    the training step would fail on it.
+    """
+    result = copy_of(keras_model)
+    penalized = [layer for layer in result.layers if layer.weights and getattr(layer, "activity_regularizer", None) is not None]
+    for layer in penalized:
+        layer.activity_regularizer = None
+    return copy_of(result) if penalized else result
 
 
 def with_weights_of(keras_model: Any, trained: Any) -> Any:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from optimizer.context import RunContext
-from optimizer.conversion import configure_trained, convert, representative_dataset, set_granularity
-from optimizer.errors import InputError
+from optimizer.conversion import (
+    FEWEST_WEIGHTS,
+    configure_int8_weights,
+    configure_trained,
+    convert,
+    is_sequence_model,
+    loops,
+    representative_dataset,
+    set_granularity,
+)
+from optimizer.errors import InputError, RunError
 from optimizer.kernels import kernel_variables, unwrapped
 from optimizer.litert_quantization import (
     FULLY_INTEGER_OPERATORS,
@@ -24,7 +34,8 @@ CALIBRATION_SAMPLES = 256
 BITS = {"float16": 16, "int8": 8, "int4": 4}
 STORED_TYPES = {"float16": ("FLOAT16",), "int8": ("INT8",), "int4": ("INT4",)}
 INT4_LAYERS = frozenset({"Conv1D", "Conv2D", "Dense", "Embedding"})
-QUANTIZED_LAYERS = INT4_LAYERS | {"DepthwiseConv2D", "Conv2DTranspose", "SeparableConv2D"}
+QUANTIZED_LAYERS = INT4_LAYERS | {"DepthwiseConv2D", "Conv2DTranspose", "SeparableConv1D", "SeparableConv2D", "Conv1DTranspose"}
+RECURRENT_LAYERS = frozenset({"LSTM", "GRU", "SimpleRNN", "Bidirectional"})
 
 
 @technique("post_training_quantization", family="quantization")
@@ -104,22 +115,40 @@ class PostTrainingQuantization(Technique):
 
     def check(self, model: ModelSummary) -> list[Finding]:
         """Kernels of convolutions, dense and embedding layers are stored in fewer bits."""
-        return list(layer_findings(model, self._finding))
+        sequences = any(layer.class_name in RECURRENT_LAYERS | {"Embedding"} for layer in model.layers)
+        return list(layer_findings(model, lambda layer: self._finding(layer, sequences)))
 
-    def _finding(self, layer: LayerSummary) -> Finding:
-        if layer.class_name == "BatchNormalization":
+    def _finding(self, layer: LayerSummary, sequences: bool) -> Finding:
+        kind = layer.class_name
+        if kind == "BatchNormalization":
             return Finding(layer=layer.name, verdict=Verdict.WORKS, reason="folded into the layer before it where it follows one")
-        if self.weights == "int4" and layer.class_name not in INT4_LAYERS:
-            verdict = Verdict.WORKS if layer.class_name in QUANTIZED_LAYERS else Verdict.LEFT
+        if self.weights == "float16":
+            return Finding(layer=layer.name, verdict=Verdict.WORKS)
+        if self.activations == "float32":
+            return self._dynamic_finding(layer, sequences)
+        if self.weights == "int4" and kind not in INT4_LAYERS - {"Embedding"}:
+            verdict = Verdict.WORKS if kind in QUANTIZED_LAYERS else Verdict.LEFT
             return Finding(
                 layer=layer.name, verdict=verdict, reason="there is no int4 kernel for this layer; it gets int8 where it can"
             )
-        if layer.class_name in QUANTIZED_LAYERS or self.weights == "float16":
+        if kind in QUANTIZED_LAYERS:
             return Finding(layer=layer.name, verdict=Verdict.WORKS)
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason="the converter decides; it may stay float")
 
+    def _dynamic_finding(self, layer: LayerSummary, sequences: bool) -> Finding:
+        if self.weights == "int8" and sequences:
+            if layer.class_name in FULLY_INTEGER_OPERATORS | RECURRENT_LAYERS | {"Embedding"}:
+                reason = f"kernels of {FEWEST_WEIGHTS} weights and more; smaller ones may stay float"
+                return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=reason)
+        elif layer.class_name in FULLY_INTEGER_OPERATORS:
+            return Finding(layer=layer.name, verdict=Verdict.WORKS)
+        reason = "stays float: with float activations only convolutions, dense and recurrent layers are sure to gain"
+        return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
+
     def apply(self, model: Model, context: RunContext) -> Model:
         """Convert with the chosen types, calibrating on the calibration split."""
+        if self.activations != "float32" and not model.quantization_aware and loops(model.keras):
+            return self._with_float_activations(model, context)
         per_tensor = self._per_tensor(model, context)
         if model.quantization_aware:
             integers = self.input_output == "int8"
@@ -129,12 +158,24 @@ class PostTrainingQuantization(Technique):
         elif self.weights == "int4":
             content = self._int4(model, context, per_tensor=per_tensor)
         elif (self.weights, self.activations) == ("int8", "float32"):
-            content = quantize_int8_weights(convert(model.keras), per_tensor=per_tensor)
+            content = self._int8_weights(model, per_tensor=per_tensor)
         elif self.activations == "int16" and per_tensor:
             content = quantize_int16_activations(convert(model.keras), self._samples(context), per_tensor=True)
         else:
             content = convert(model.keras, lambda converter: self._configure(converter, context, per_tensor=per_tensor))
         return model.changed(litert=content, promises=(self._promise(model),))
+
+    def _with_float_activations(self, model: Model, context: RunContext) -> Model:
+        """What can be done for a graph with a loop: TensorFlow's calibrator crashes on one, and litert-quantizer's refuses it."""
+        if self.input_output == "int8":
+            raise RunError(
+                "A model that loops over time cannot take and give int8",
+                code="LOOP_NOT_QUANTIZABLE",
+                place=self.name,
+                fix="Set input_output and activations to float32, or save the recurrent layers with unroll=True.",
+            )
+        context.note("The model loops over time, and ranges inside a loop cannot be calibrated: its activations stay float32.")
+        return dataclasses.replace(self, activations="float32").apply(model, context)
 
     def _per_tensor(self, model: Model, context: RunContext) -> bool:
         if self.granularity != "auto":
@@ -167,6 +208,12 @@ class PostTrainingQuantization(Technique):
             converter.inference_input_type = tf.int8
             converter.inference_output_type = tf.int8
 
+    def _int8_weights(self, model: Model, *, per_tensor: bool) -> bytes:
+        """By litert-quantizer; where embeddings or recurrent layers hold the weights, by TensorFlow's converter, which knows those too."""
+        if not is_sequence_model(model.keras):
+            return quantize_int8_weights(convert(model.keras), per_tensor=per_tensor)
+        return convert(model.keras, lambda converter: configure_int8_weights(converter, per_tensor=per_tensor))
+
     def _int4(self, model: Model, context: RunContext, *, per_tensor: bool) -> bytes:
         return quantize_int4(
             convert(model.keras),
@@ -176,11 +223,17 @@ class PostTrainingQuantization(Technique):
             integer_input_output=self.input_output == "int8",
         )
 
+    def _fewest_weights(self, model: Model) -> int:
+        """Kernels of fewer weights may stay float."""
+        dynamic = (self.weights, self.activations) == ("int8", "float32")
+        return FEWEST_WEIGHTS if dynamic and is_sequence_model(model.keras) else 0
+
     def _promise(self, model: Model) -> StoredType:
         """What is stored in fewer bits: the kernels of the layers that every path treats."""
         kinds = {layer.name: type(layer).__name__ for layer in map(unwrapped, model.keras.layers)}
-        wanted = INT4_LAYERS if self.weights == "int4" else frozenset({"Conv2D", "Dense", "DepthwiseConv2D"})
-        if (self.weights, self.activations) == ("int8", "float32"):
+        wanted = INT4_LAYERS - {"Embedding"} if self.weights == "int4" else frozenset({"Conv2D", "Dense", "DepthwiseConv2D"})
+        if self.activations == "float32" and self.weights != "float16":
             wanted = wanted & FULLY_INTEGER_OPERATORS
-        keys = tuple(key for key in kernel_variables(model.keras) if kinds.get(key.split("/")[0]) in wanted)
+        kernels = {key: kernel for key, kernel in kernel_variables(model.keras).items() if kinds.get(key.split("/")[0]) in wanted}
+        keys = tuple(key for key, kernel in kernels.items() if kernel.shape.num_elements() >= self._fewest_weights(model))
         return StoredType(technique=self.name, kernels=keys, dtypes=STORED_TYPES[self.weights])
