@@ -9,7 +9,7 @@ import streamlit as st
 from optimizer.recipe import Recipe
 from optimizer.runs.run import Run
 from optimizer.sources.summary import ModelSummary
-from pages.components.expected import exceptions, expected_seconds, expected_size, findings_words, time_words
+from pages.components.expected import exception_words, exceptions, expected_seconds, expected_size, findings_words, time_words
 from pages.components.format import literal
 
 
@@ -26,13 +26,16 @@ def draw_expectation(recipe: Recipe, model: ModelSummary, baseline: Run | None, 
         with st.expander(f"Why {len(told)} of them are treated differently"):
             st.dataframe(
                 {
-                    "Step": [step.name.replace("_", " ") for step, _ in told],
                     "Layer": [finding.layer for _, finding in told],
-                    "Verdict": [finding.verdict.value for _, finding in told],
-                    "Why": [" ".join(filter(None, (finding.reason, finding.fix))) for _, finding in told],
+                    "What and why": [exception_words(finding) for _, finding in told],
+                    "Step": [step.name.replace("_", " ") for step, _ in told],
                 },
                 hide_index=True,
-                height=min(35 * len(told) + 38, 280),
+                height="content" if len(told) < 8 else 290,
+                column_config={
+                    "Layer": st.column_config.TextColumn(width=74),
+                    "What and why": st.column_config.TextColumn(width=340),
+                },
             )
     packed_gain = size.size / size.packed if size.packed else 1.0
     if packed_gain > 1.5:

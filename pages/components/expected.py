@@ -77,6 +77,13 @@ def exceptions(findings: Sequence[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.verdict is not Verdict.WORKS or finding.reason]
 
 
+def exception_words(finding: Finding) -> str:
+    """A verdict with its reason and what mends it, e.g. "left as it is: has no kernel that TFMOT prunes"."""
+    verdict = "" if finding.verdict is Verdict.WORKS else finding.verdict.value
+    told = ": ".join(filter(None, (verdict, finding.reason)))
+    return f"{told}. {finding.fix}" if finding.fix else told
+
+
 def summary_of_technique(cls: type[Technique]) -> tuple[str, str]:
     """A technique's docstring as its first sentence and the rest."""
     words = " ".join((cls.__doc__ or "").split())

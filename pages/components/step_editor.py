@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from optimizer.errors import OptimizerError
-from optimizer.technique import registry
+from optimizer.technique import Technique, registry
 from pages.components.expected import summary_of_technique
 from pages.components.format import literal
 from pages.components.guard import show_error
@@ -93,7 +93,7 @@ def _draw_add(draft: Draft, change: Change) -> None:
     # A new key closes the menu once something was added.
     place = f"{len(draft.steps)}-{draft.steps[-1].uid if draft.steps else ''}"
     with st.popover("Add a step", icon=":material/add:", key=f"add-{place}"):
-        for family, members in itertools.groupby(registry().items(), key=lambda item: item[1].family):
+        for family, members in itertools.groupby(_menu(), key=lambda item: item[1].family):
             st.caption(FAMILY_WORDS.get(family, title(family)))
             for name, cls in members:
                 st.button(
@@ -104,6 +104,15 @@ def _draw_add(draft: Draft, change: Change) -> None:
                     on_click=_add,
                     args=(name, change),
                 )
+
+
+def _menu() -> list[tuple[str, type[Technique]]]:
+    """Every technique, the families in the order in which most people want them, unknown ones last."""
+    known = list(FAMILY_WORDS)
+    return sorted(
+        registry().items(),
+        key=lambda item: (known.index(item[1].family) if item[1].family in known else len(known), item[1].family, item[0]),
+    )
 
 
 def _add(name: str, change: Change) -> None:

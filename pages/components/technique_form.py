@@ -14,7 +14,7 @@ from pages.components.recipe_draft import title
 
 _BIT_WIDTH = re.compile(r"(float|bfloat|int|uint)(\d+)")
 _MOST_SEGMENTS = 4
-_CONTROLS_A_ROW = 3
+_CONTROLS_A_ROW = 2
 
 Draw = Callable[[Param, str, Any, Sequence[str]], Any]
 
@@ -47,7 +47,7 @@ def _draw_rows(
     result = {}
     for start in range(0, len(settings), _CONTROLS_A_ROW):
         row = settings[start : start + _CONTROLS_A_ROW]
-        for column, setting in zip(st.columns(max(2, len(row)), gap="medium"), row, strict=False):
+        for column, setting in zip(st.columns(_CONTROLS_A_ROW, gap="medium"), row, strict=False):
             with column:
                 draw = _draw_whole_slider if leading and setting is settings[0] and setting.kind is int else _DRAW[setting.kind]
                 result[setting.name] = draw(setting, f"{key}.{setting.name}", values[setting.name], layer_names)
