@@ -20,12 +20,20 @@ def with_layers_wrapped(keras_model: Any, names: Collection[str], wrap: Callable
 
 
 def without_activity_penalties(keras_model: Any) -> Any:
-    """A copy whose layers with weights have no activity regularizer.
+    """A copy without activity regularizers, in layers or as layers of their own.
 
     TFMOT's wrappers call what is inside them directly, so the penalty would be a stale tensor of the graph that the model was built in, and
     the training step would fail on it.
     """
+    import tensorflow as tf
+
+    def clone(layer: Any) -> Any:
+        penalty = type(layer).__name__ == "ActivityRegularization"
+        return tf.keras.layers.Activation("linear", name=layer.name) if penalty else layer
+
     result = copy_of(keras_model)
+    if any(type(layer).__name__ == "ActivityRegularization" for layer in result.layers):
+        result = copy_of(tf.keras.models.clone_model(result, clone_function=clone))
     penalized = [layer for layer in result.layers if layer.weights and getattr(layer, "activity_regularizer", None) is not None]
     for layer in penalized:
         layer.activity_regularizer = None

@@ -244,7 +244,12 @@ def _with_fake_quantization(keras_model: Any, names: Sequence[str], *, per_tenso
 
     annotated = tf.keras.models.clone_model(without_activity_penalties(keras_model), clone_function=annotate)
     with quantize_scope({"Default8BitOutputQuantizeConfig": type(output_only())}):
-        return quantize_apply(annotated, eight_bit_scheme(per_tensor=per_tensor))
+        prepared = quantize_apply(annotated, eight_bit_scheme(per_tensor=per_tensor))
+    for layer in prepared.layers:
+        # TFMOT copies weights by value, and a Normalization layer computes with numbers that it derives from them.
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+    return prepared
 
 
 def _float_layers_before(keras_model: Any, quantized: set[str], exits: Collection[str]) -> set[str]:

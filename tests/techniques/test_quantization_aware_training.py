@@ -1,0 +1,109 @@
+"""QAT on graphs that TFMOT does not know: what it cannot treat stays float, and nothing raises."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from optimizer.context import Event, RunContext
+from optimizer.litert_file import LiteRTFile
+from optimizer.measure.interpreter import run
+from optimizer.model import Model
+from optimizer.pipeline import _final_conversion as final_conversion
+from optimizer.techniques.quantization.quantization_aware_training import QuantizationAwareTraining
+
+
+def trained(context: RunContext, body: Callable[[Any, Any], Any]) -> tuple[RunContext, list[str]]:
+    """A context around a model of its own for the digits, and the notes that it will get."""
+    import tensorflow as tf
+
+    layers = tf.keras.layers
+    tf.keras.utils.set_random_seed(0)
+    inputs = layers.Input((8, 8, 1))
+    outputs = layers.Dense(10, activation="softmax", name="classes")(layers.Flatten()(body(layers, inputs)))
+    model = tf.keras.Model(inputs, outputs)
+    model.compile(tf.keras.optimizers.Adam(5e-3), "sparse_categorical_crossentropy")
+    split = context.data.dataset.train
+    model.fit(split.x, split.y, epochs=6, batch_size=32, verbose=0)
+    notes: list[str] = []
+
+    def keep(event: Event) -> None:
+        if event.kind == "note":
+            notes.append(str(event.data["text"]))
+
+    return dataclasses.replace(context, original=Model(keras=model), report=keep), notes
+
+
+def accuracy(content: bytes, context: RunContext) -> float:
+    split = context.data.dataset.test
+    outputs = run(content, [(context.data.inputs(split.x), None)])
+    return float((outputs.argmax(-1) == split.y).mean())
+
+
+def test_ranges_fit_from_the_first_step_on(context: RunContext) -> None:
+    """Four steps cannot move TFMOT's ranges from their start at -6 to 6, which would cut this model's activations off."""
+
+    def body(layers: Any, inputs: Any) -> Any:
+        return layers.Conv2D(8, 3, activation="relu")(layers.Rescaling(50.0)(inputs))
+
+    context, _ = trained(context, body)
+    result = QuantizationAwareTraining(epochs=1, batch_size=256, learning_rate=1e-6).apply(context.original, context)
+    before = np.argmax(context.original.keras(context.data.dataset.test.x), -1)
+    assert accuracy(final_conversion(result), context) > np.mean(before == context.data.dataset.test.y) - 0.03
+
+
+def normalized_first(layers: Any, inputs: Any) -> Any:
+    x = layers.BatchNormalization(name="bn")(inputs)
+    return layers.Conv2D(8, 3, activation="relu", name="conv")(x)
+
+
+def normalized_between(layers: Any, inputs: Any) -> Any:
+    first = layers.Conv2D(6, 3, padding="same", name="conv")(inputs)
+    x = layers.ReLU()(layers.BatchNormalization(name="bn")(first))
+    return layers.Concatenate()([first, layers.Conv2D(4, 3, padding="same")(x)])
+
+
+def dense_normalized(layers: Any, inputs: Any) -> Any:
+    x = layers.BatchNormalization(name="bn")(layers.Dense(16, name="conv")(layers.Flatten()(inputs)))
+    return layers.ReLU()(x)
+
+
+@pytest.mark.parametrize("body", [normalized_first, normalized_between, dense_normalized], ids=lambda body: body.__name__)
+def test_a_normalization_that_tfmot_refuses_leaves_the_kernels_around_it_in_int8(context: RunContext, body: Any) -> None:
+    context, notes = trained(context, body)
+    result = QuantizationAwareTraining(epochs=1).apply(context.original, context)
+    content = final_conversion(result)
+    assert any(note.startswith("bn") for note in notes)
+    (promise,) = result.promises
+    assert {"conv/kernel", "classes/kernel"} <= set(promise.kernels)  # type: ignore[attr-defined]
+    assert promise.check_litert(LiteRTFile(content), result.keras).holds is True
+    assert accuracy(content, context) > 0.7
+
+
+def test_activity_penalties_and_normalization_layers_do_not_disturb_it(context: RunContext) -> None:
+    def body(layers: Any, inputs: Any) -> Any:
+        x = layers.Normalization(mean=0.3, variance=0.1)(layers.Flatten()(inputs))
+        x = layers.Dense(16, activation="relu", activity_regularizer="l2")(x)
+        return layers.ActivityRegularization(l2=1e-4)(x)
+
+    context, _ = trained(context, body)
+    result = QuantizationAwareTraining(epochs=1).apply(context.original, context)
+    assert accuracy(final_conversion(result), context) > 0.7
+
+
+def test_a_layer_that_makes_tfmot_raise_is_found_and_named(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    from optimizer.techniques.quantization import quantization_aware_training as module
+
+    monkeypatch.setattr(module, "QUANTIZABLE", module.QUANTIZABLE | {"ELU"})
+
+    def body(layers: Any, inputs: Any) -> Any:
+        return layers.ELU(name="elu")(layers.Conv2D(8, 3, name="conv")(inputs))
+
+    context, notes = trained(context, body)
+    result = QuantizationAwareTraining(epochs=1).apply(context.original, context)
+    assert [note for note in notes if "elu" in note] == ["elu stays float: TFMOT cannot quantize it where it stands."]
+    assert accuracy(final_conversion(result), context) > 0.7
