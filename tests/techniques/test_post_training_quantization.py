@@ -25,7 +25,7 @@ def sequences(recurrent: str, folder: Path) -> tuple[RunContext, list[str]]:
     model = tf.keras.Sequential(
         [
             layers.Input((6,), dtype="int32"),
-            layers.Embedding(100, 16, name="words"),
+            layers.Embedding(100, 32, name="words"),
             getattr(layers, recurrent)(32, name="recurrent"),
             layers.Dense(2, activation="softmax", name="classes"),
         ]
