@@ -43,6 +43,11 @@ class Home:
         return self.root / "logs"
 
     @property
+    def cache(self) -> Path:
+        """Downloaded data sets; workers may read it."""
+        return self.root / "cache"
+
+    @property
     def runner_lock(self) -> Path:
         """Locked (flock) as long as a runner lives."""
         return self.root / "runner.lock"

@@ -227,7 +227,7 @@ class Runner:
         except OSError as error:
             assignment.fail(RunError("The run's folder could not be prepared", code="NO_WORKSPACE", received=str(error)))
         else:
-            worker.send_job()
+            worker.send_job(assignment.timeout_s)
             logger.info("run %s: %s began in process %s", run.id, run.kind, worker.pid)
         return True
 
