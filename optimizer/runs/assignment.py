@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from enum import Enum
@@ -11,10 +12,12 @@ from optimizer.context import Event
 from optimizer.errors import OptimizerError, RunError, error_from_json, printable
 from optimizer.runs.artifacts import part, take_in
 from optimizer.runs.claims import News, Outcome
+from optimizer.runs.endings import ending
 from optimizer.runs.messages import Message
 from optimizer.runs.objects import Objects
 from optimizer.runs.progress import ProgressEstimate
 from optimizer.runs.run import Run, RunKind, RunState
+from optimizer.runs.sandbox.limits import limits_from_environment
 from optimizer.runs.worker_process import Ended, WorkerProcess
 from optimizer.runs.workspace import OUT
 
@@ -118,7 +121,8 @@ class Assignment:
         if self._last is not None and self._last.type == "error" and self.killed is None:
             state = RunState.CANCELLED if self._last.data.get("code") == "CANCELLED" else RunState.FAILED
             return state, error_from_json(self._last.data).to_json()
-        return RunState.CRASHED, self._crash(ended).to_json()
+        state, error = self._ending(ended)
+        return state, error.to_json()
 
     def _timed_out(self) -> RunError:
         return RunError(
@@ -129,20 +133,18 @@ class Assignment:
             fix="Use fewer epochs or fewer samples, or raise LITESMITH_JOB_TIMEOUT_S.",
         )
 
-    def _crash(self, ended: Ended) -> RunError:
+    def _ending(self, ended: Ended) -> tuple[RunState, RunError]:
         place = self._progress.stage or "start"
         if self.killed is Killed.BAD_MESSAGE:
             what, received = "The run's process said something that a run never says, and was stopped", ""
         elif self._last is not None and self._last.type == "crash":
             what = "Something unexpected went wrong inside the run"
             received = f"error id {printable(self._last.data.get('error_id', '?'), 40)}"
-        elif ended.signal_name:
-            what, received = f"The run's process was killed by signal {ended.signal_name}", ""
         else:
-            what, received = f"The run's process ended without a result (exit status {ended.status})", ""
-        advice = "Memory may have run out. " if ended.signal_name.startswith("9 ") and self.killed is None else ""
-        fix = f"{advice}Run it again; if it happens again, the log says more."
-        return RunError(what, code="CRASHED", place=place, received=received, fix=fix)
+            limits = limits_from_environment(os.environ)
+            return ending(ended, self.worker.log.recent_text, place=place, limits=limits)
+        fix = "Run it again; if it happens again, the log says more."
+        return RunState.CRASHED, RunError(what, code="CRASHED", place=place, received=received, fix=fix)
 
 
 def _interrupted() -> RunError:

@@ -10,7 +10,14 @@ from optimizer.runs.objects import NO_SPACE, disk_full_error
 from optimizer.runs.sandbox.limits import memory_limit_in_words
 
 # What libraries say that do not pass the error number on (HDF5, TensorFlow, libstdc++).
-NO_MEMORY_WORDS = ("std::bad_alloc", "bad_alloc", "Cannot allocate memory", "Unable to allocate", "OOM when allocating", "Out of memory")
+NO_MEMORY_WORDS = (
+    "std::bad_alloc",
+    "bad_alloc",
+    "Cannot allocate memory",
+    "Unable to allocate",
+    "OOM when allocating",
+    "Out of memory",
+)
 NO_SPACE_WORDS = ("No space left on device", "File too large", "Disk quota exceeded")
 _CHAIN = 5
 

@@ -28,6 +28,7 @@ from optimizer.runs.processes import this_process
 from optimizer.runs.recovery import recover
 from optimizer.runs.retention import discard_unused
 from optimizer.runs.run import Run, RunKind, RunState
+from optimizer.runs.sandbox.policy import holds_upload, require_sandbox, uploads_are_trusted
 from optimizer.runs.settlement import PASSING, Settlement
 from optimizer.runs.store import Store
 from optimizer.runs.worker import INSPECTION, TRAINING
@@ -220,6 +221,8 @@ class Runner:
         worker.log.begin(self._files.logs / f"{run.id}.txt")
         self._busy.append(assignment)
         try:
+            if holds_upload(run.inputs):
+                require_sandbox(worker.missing_layers, trusted=uploads_are_trusted())
             with disk_full_as_error():
                 Workspace(store=self._store, folder=worker.folder).lay_out(run)
         except OptimizerError as error:

@@ -65,7 +65,15 @@ def confine(folder: Path, *, readable: Iterable[Path] = (), limits: Limits) -> t
 def _python_paths() -> list[Path]:
     """Interpreter, libraries, this package, and the packages of further techniques; not whatever else is on sys.path."""
     installed = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
-    named = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *installed, *_SYSTEM, *(f"/proc/{name}" for name in _PROC)]
+    named = [
+        sys.prefix,
+        sys.base_prefix,
+        sys.exec_prefix,
+        sys.base_exec_prefix,
+        *installed,
+        *_SYSTEM,
+        *(f"/proc/{name}" for name in _PROC),
+    ]
     names = [name for name in os.environ.get(_PACKAGES_VARIABLE, "").split(os.pathsep) if name]
     return [*map(Path, named), _PACKAGE, *_folders_of(names)]
 

@@ -72,7 +72,9 @@ def drop_capabilities() -> None:
         for capability in range(_LAST_CAPABILITY + 1):
             try:
                 prctl(PR_CAPBSET_DROP, capability)
-            except OSError:  # The first number that this kernel does not know, or root without the right to drop: capset does the rest.
+            except (
+                OSError
+            ):  # The first number that this kernel does not know, or root without the right to drop: capset does the rest.
                 break
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)

@@ -82,9 +82,9 @@ def _lower(kind: int, soft: int, hard: int) -> None:
 def memory_limit_in_words() -> str:
     """The calling process's memory limit, as an error states it; empty where it has none."""
     address_bytes = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return "" if address_bytes == resource.RLIM_INFINITY else memory_in_words(address_bytes)
+    return "" if address_bytes == resource.RLIM_INFINITY else memory_in_words(address_bytes - TENSORFLOW_BYTES)
 
 
-def memory_in_words(address_bytes: int) -> str:
-    """A limit on address space, as an error states it."""
-    return f"{max(address_bytes - TENSORFLOW_BYTES, 0) / GIB:.3g} GiB for the job ({MEMORY_VARIABLE}) + {TENSORFLOW_BYTES // GIB} GiB for TensorFlow"
+def memory_in_words(memory_bytes: int) -> str:
+    """What a job may use, as an error states it."""
+    return f"{max(memory_bytes, 0) / GIB:.3g} GiB"

@@ -130,5 +130,3 @@ def install(program: Sequence[Instruction]) -> None:
         if error.errno in (errno.EINVAL, errno.ENOSYS):
             raise MissingLayerError(f"seccomp: {os.strerror(error.errno)}") from error
         raise
-
-
