@@ -13,6 +13,7 @@ from optimizer.errors import OptimizerError, RunError, error_from_json, printabl
 from optimizer.runs.artifacts import part, take_in
 from optimizer.runs.claims import News, Outcome
 from optimizer.runs.endings import ending
+from optimizer.runs.fetching import Fetch
 from optimizer.runs.messages import Message
 from optimizer.runs.objects import Objects
 from optimizer.runs.progress import ProgressEstimate
@@ -41,6 +42,7 @@ class Assignment:
         self.worker = worker
         self.timeout_s = timeout_s
         self.killed: Killed | None = None
+        self.fetch: Fetch | None = None
         self._failure_before: OptimizerError | None = None
         self._deadline = time.monotonic() + timeout_s
         self._progress = ProgressEstimate()
@@ -57,11 +59,17 @@ class Assignment:
         """End the worker at once; the first reason counts."""
         if self.killed is None:
             self.killed = reason
-        self.worker.kill()
+        self._stop()
 
     def fail(self, error: OptimizerError) -> None:
         """End the run before its worker has begun."""
         self._failure_before = error
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.fetch is not None:
+            self.fetch.stop()
+            self.fetch = None
         self.worker.kill()
 
     def hear(self, message: Message) -> None:
@@ -125,6 +133,14 @@ class Assignment:
         return state, error.to_json()
 
     def _timed_out(self) -> RunError:
+        if self.run.kind in (RunKind.INSPECT_MODEL, RunKind.INSPECT_DATA):
+            return RunError(
+                "The file took too long to read",
+                code="TIMED_OUT",
+                place=self.run.name,
+                limit=f"{self.timeout_s:g} s",
+                fix="It is damaged, or too large for this machine.",
+            )
         return RunError(
             "The run took too long and was stopped",
             code="TIMED_OUT",

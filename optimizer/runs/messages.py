@@ -28,8 +28,9 @@ class BadMessageError(ValueError):
 class Message:
     """A checked message.
 
-    `type` is "ready" (it can take a job; `data` may name layers of the sandbox that are missing), "event" (see `event`), "done" (its files are complete), "error" (an expected failure:
-    `data` is OptimizerError JSON) or "crash" (an unexpected one: `data` has the error id that also stands in the log).
+    `type` is "ready" (it can take a job; `data` names missing layers of the sandbox), "event" (see `event`), "done" (its files are
+    complete), "error" (an expected failure: `data` is OptimizerError JSON) or "crash" (an unexpected one: `data` has the error id
+    that also stands in the log).
     """
 
     type: str

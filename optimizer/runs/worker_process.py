@@ -18,6 +18,7 @@ from optimizer.runs.messages import Message, MessageReader
 from optimizer.runs.processes import ProcessIdentity, identity_of, kill_group
 from optimizer.runs.sandbox.limits import FILE_VARIABLE, MEMORY_VARIABLE
 from optimizer.runs.worker_log import WorkerLog
+from optimizer.sources.readers.bundled import CACHE_VARIABLE
 
 READ_BYTES = 64 * 1024
 # Variables that a worker inherits; everything else (keys, tokens, proxies of the person) stays outside.
@@ -31,6 +32,7 @@ PASSED_ON = (
     MEMORY_VARIABLE,
     FILE_VARIABLE,
 )
+_PROJECT = Path(__file__).parents[2]
 _START = "import sys; sys.path[:0] = {path!r}; sys.argv[0] = 'worker'; from optimizer.runs.confined import main; main()"
 
 
@@ -69,7 +71,7 @@ class WorkerProcess:
         control_read, self._control = os.pipe()
         self.event_fd, event_write = os.pipe()
         self.log_fd, log_write = os.pipe()
-        command = [sys.executable, "-I", "-u", "-c", _START.format(path=[entry for entry in sys.path if entry])]
+        command = [sys.executable, "-I", "-u", "-c", _START.format(path=[str(_PROJECT), *filter(None, sys.path)])]
         command += ["--kind", self.kind, "--control-fd", str(control_read), "--event-fd", str(event_write)]
         command += ["--parent-pid", str(os.getpid()), *(f"--read={path}" for path in readable)]
         try:
@@ -164,7 +166,7 @@ class WorkerProcess:
 
 def worker_environment(inherited: Mapping[str, str], home: Home, folder: Path) -> dict[str, str]:
     """A worker's environment, built from nothing."""
-    home.cache.mkdir(mode=0o700, exist_ok=True)
+    home.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     return {
         **{name: inherited[name] for name in PASSED_ON if name in inherited},
         "HOME": str(folder),
@@ -172,7 +174,8 @@ def worker_environment(inherited: Mapping[str, str], home: Home, folder: Path) -
         "LANG": "C.UTF-8",
         "TF_USE_LEGACY_KERAS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
-        "KERAS_HOME": str(home.cache),
+        CACHE_VARIABLE: str(home.cache),
+        "KERAS_HOME": str(folder / ".keras"),
         # Its pools of processes have no place in a sandbox, and it warns about that otherwise.
         "JOBLIB_MULTIPROCESSING": "0",
     }

@@ -14,6 +14,8 @@ PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63
+_CAP_DAC_READ_SEARCH = 1 << 2
+_CAPGET = {"x86_64": 125, "aarch64": 90}
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 
 MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
@@ -63,11 +65,18 @@ class _CapabilityHeader(ctypes.Structure):
 
 
 def drop_capabilities() -> None:
-    """Give up what root may do beyond a user: raise limits, pass file modes, load modules. Others have nothing to give up.
+    """Give up what root may do beyond a user: raise limits, write past file modes, load modules. Others have nothing to give up.
+
+    Reading past file modes is kept (CAP_DAC_READ_SEARCH): where root hands over another user's file, Landlock decides what is read.
 
     Raises:
         OSError: the kernel refused.
     """
+    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
+    # Two sets of (effective, permitted, inheritable), each 32 bits.
+    sets = (ctypes.c_uint32 * 6)()
+    syscall(_CAPGET[MACHINE], ctypes.byref(header), ctypes.byref(sets))
+    kept = sets[1] & _CAP_DAC_READ_SEARCH
     if os.geteuid() == 0:
         for capability in range(_LAST_CAPABILITY + 1):
             try:
@@ -77,6 +86,5 @@ def drop_capabilities() -> None:
             ):  # The first number that this kernel does not know, or root without the right to drop: capset does the rest.
                 break
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
-    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
-    nothing = (ctypes.c_uint32 * 6)()
-    syscall(_CAPSET[MACHINE], ctypes.byref(header), ctypes.byref(nothing))
+    remaining = (ctypes.c_uint32 * 6)(kept, kept)
+    syscall(_CAPSET[MACHINE], ctypes.byref(header), ctypes.byref(remaining))

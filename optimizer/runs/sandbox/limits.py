@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 MEMORY_VARIABLE = "LITESMITH_MEMORY_LIMIT_GIB"
 FILE_VARIABLE = "LITESMITH_FILE_LIMIT_GIB"
+READ_TIMEOUT_VARIABLE = "LITESMITH_READ_TIMEOUT_S"
 GIB = 1024**3
 # Address space is promised, not used: TensorFlow's libraries, its threads' stacks and malloc's arenas take 2.9 GB of it while 0.7 GB are in memory.
 TENSORFLOW_BYTES = 4 * GIB
 MAX_DEFAULT_BUDGET_BYTES = 8 * GIB
 DEFAULT_FILE_BYTES = 4 * GIB
 OPEN_FILES = 256
+DEFAULT_READ_TIMEOUT_S = 180.0
 _CPU_SLACK_S = 10
 
 
@@ -41,13 +43,22 @@ def limits_from_environment(environment: Mapping[str, str]) -> Limits:
     )
 
 
+def read_timeout_s(environment: Mapping[str, str]) -> float:
+    """How long a file may take to be read and understood: LITESMITH_READ_TIMEOUT_S, or 180 s."""
+    return _positive(environment, READ_TIMEOUT_VARIABLE) or DEFAULT_READ_TIMEOUT_S
+
+
 def _gib(environment: Mapping[str, str], name: str) -> int:
-    """Bytes, or 0 where nothing that makes sense is set."""
+    return int(_positive(environment, name) * GIB)
+
+
+def _positive(environment: Mapping[str, str], name: str) -> float:
+    """The number, or 0 where nothing that makes sense is set."""
     try:
         value = float(environment.get(name) or 0)
     except ValueError:
-        return 0
-    return int(value * GIB) if math.isfinite(value) and value > 0 else 0
+        return 0.0
+    return value if math.isfinite(value) and value > 0 else 0.0
 
 
 def apply_limits(limits: Limits) -> None:

@@ -47,9 +47,14 @@ def sandbox_warning() -> str:
     """What every page says as long as files are opened without a whole sandbox; empty where that is not so."""
     if not uploads_are_trusted() or not missing_layers():
         return ""
+    return f"{warning_about(missing_layers())} {TRUST_VARIABLE}=1 is set."
+
+
+def warning_about(missing: Sequence[str]) -> str:
+    """The danger of opening files without these layers."""
     return (
-        f"Files are opened without a full sandbox: this machine lacks {' and '.join(missing_layers())}, and {TRUST_VARIABLE}=1 is set. "
-        "A model or data file from someone else could read and change everything that you can. Only use files that you made yourself."
+        f"Files are opened without a full sandbox: this machine lacks {' and '.join(missing)}. A model or data file from someone else "
+        "could read and change everything that you can. Only use files that you made yourself."
     )
 
 
@@ -58,6 +63,12 @@ def holds_upload(inputs: Mapping[str, Any]) -> bool:
     data = inputs.get("data") or {}
     files = [inputs.get("model"), inputs.get("second_model"), data if "sha256" in data else None, data.get("test")]
     return any(file is not None and file["sha256"] != _sample_sha256() for file in files)
+
+
+def is_sample(path: Path) -> bool:
+    """Whether a file is the sample model that comes with Litesmith."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == _sample_sha256()
 
 
 @functools.cache
