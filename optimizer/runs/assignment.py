@@ -52,8 +52,12 @@ class Assignment:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether the run has taken longer than it may."""
-        return time.monotonic() > self._deadline
+        """Whether the run has taken longer than it may; a download does not count."""
+        return self.fetch is None and time.monotonic() > self._deadline
+
+    def restart_clock(self) -> None:
+        """Count the run's time from now on."""
+        self._deadline = time.monotonic() + self.timeout_s
 
     def kill(self, reason: Killed) -> None:
         """End the worker at once; the first reason counts."""

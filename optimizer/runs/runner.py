@@ -258,6 +258,7 @@ class Runner:
         if failure is not None:
             assignment.fail(failure)
         elif assignment.killed is None:
+            assignment.restart_clock()
             self._hand_over(assignment)
 
     def _timeout_s(self, run: Run) -> float:

@@ -37,6 +37,11 @@ def load(offset: int) -> Instruction:
     return (_LOAD, 0, 0, offset)
 
 
+def allow() -> Instruction:
+    """End; the call is made."""
+    return give(_ALLOW)
+
+
 def give(action: int) -> Instruction:
     """End with an action."""
     return (_RETURN, 0, 0, action)
@@ -54,12 +59,12 @@ def only_if(call: int, body: Sequence[Instruction]) -> list[Instruction]:
 
 def allow_values(position: int, values: Sequence[int]) -> list[Instruction]:
     """Allow the call where an argument is one of `values`."""
-    return _by_value(position, values, give(_ALLOW), refuse())
+    return _by_value(position, values, allow(), refuse())
 
 
 def refuse_values(position: int, values: Sequence[int]) -> list[Instruction]:
     """Refuse the call where an argument is one of `values`."""
-    return _by_value(position, values, refuse(), give(_ALLOW))
+    return _by_value(position, values, refuse(), allow())
 
 
 def _by_value(position: int, values: Sequence[int], hit: Instruction, miss: Instruction) -> list[Instruction]:
@@ -74,7 +79,7 @@ def job_filter(pid: int, machine: str = MACHINE) -> list[Instruction]:
     checked: dict[str, list[Instruction]] = {
         # glibc falls back to clone, whose flags a filter can read; those of clone3 are behind a pointer.
         "clone3": [refuse(errno.ENOSYS)],
-        "clone": [load(argument(0)), (_ANY_BIT, 1, 0, _CLONE_THREAD), refuse(), give(_ALLOW)],
+        "clone": [load(argument(0)), (_ANY_BIT, 1, 0, _CLONE_THREAD), refuse(), allow()],
         "kill": allow_values(0, (pid, -pid, 0)),
         "tgkill": allow_values(0, ours),
         "rt_sigqueueinfo": allow_values(0, ours),
@@ -84,23 +89,16 @@ def job_filter(pid: int, machine: str = MACHINE) -> list[Instruction]:
         "fcntl": refuse_values(1, _FCNTL_COMMANDS),
         "ioctl": refuse_values(1, _IOCTL_COMMANDS),
     }
-    program = _preamble(machine)
+    program = preamble(machine)
     for name, number in checked_calls(machine).items():
         program += only_if(number, checked[name])
     for number in denied_calls(machine).values():
         program += only_if(number, [refuse()])
-    return [*program, give(_ALLOW)]
+    return [*program, allow()]
 
 
-def without_calls(calls: Sequence[int], error: int, machine: str = MACHINE) -> list[Instruction]:
-    """A filter that lets a process see a kernel without some calls; doctor and tests try with it what a poorer kernel gives."""
-    program = _preamble(machine)
-    for number in calls:
-        program += only_if(number, [refuse(error)])
-    return [*program, give(_ALLOW)]
-
-
-def _preamble(machine: str) -> list[Instruction]:
+def preamble(machine: str = MACHINE) -> list[Instruction]:
+    """Kill what uses another table of calls; then the call's number is in the accumulator."""
     program = [load(_ARCHITECTURE), (_EQUAL, 1, 0, AUDIT_ARCHITECTURE[machine]), give(_KILL), load(_NUMBER)]
     if machine == "x86_64":
         program += [(_AT_LEAST, 0, 1, _X32_BIT), give(_KILL)]
