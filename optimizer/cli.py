@@ -14,7 +14,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optimizer import __version__
 from optimizer.context import Event
@@ -23,6 +23,9 @@ from optimizer.job import DataSource, Job
 from optimizer.recipe import recipe_from_json, recipe_from_text
 from optimizer.sources.readers.bundled import BUNDLED as BUNDLED_DATA
 from optimizer.technique import describe, registry
+
+if TYPE_CHECKING:
+    from optimizer.runs.command import Command
 
 MAX_RECIPE_BYTES = 1_000_000
 
@@ -115,6 +118,12 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what this machine offers")
     doctor.set_defaults(command=_doctor)
 
+    for command in (inspect, run):
+        command.add_argument(
+            "--trust-uploads",
+            action="store_true",
+            help="open the files also where this machine cannot sandbox that; only for your own",
+        )
     for command in (techniques, inspect, run, bench, doctor):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
@@ -143,9 +152,13 @@ def _domain(setting: dict[str, Any]) -> str:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from optimizer.sources.preflight import read_model_summary
+    from optimizer.runs.run import RunKind
+    from optimizer.sources.summary import model_summary_from_json
 
-    summary = read_model_summary(options.model, name=options.model.name)
+    _check_readable(options.model)
+    model = {"kind": RunKind.INSPECT_MODEL.value, "model": str(options.model.absolute()), "model_name": options.model.name}
+    found = _in_sandbox(options, lambda folder: {**model, "data": None, "seed": 0}, [options.model]).perform()
+    summary = model_summary_from_json(found["model"])
     findings = {name: cls().check(summary) for name, cls in registry().items()}
     if options.json:
         grid = {name: [finding.to_json() for finding in found] for name, found in findings.items()}
@@ -167,40 +180,58 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from optimizer.runs.home import default_home
+    from optimizer.runs.run import RunKind
+    from optimizer.sources.readers.download import download
+
     recipe = _read_recipe(options.recipe)
     if options.seed is not None:
         recipe = recipe_from_json({**recipe.to_json(), "seed": options.seed})
     bundled = options.data in BUNDLED_DATA and not Path(options.data).exists()
     data = DataSource(
         name=options.data if bundled else Path(options.data).name,
-        path=None if bundled else Path(options.data),
+        path=None if bundled else Path(options.data).absolute(),
         label=options.label,
-        test_path=options.test_data,
+        test_path=None if options.test_data is None else options.test_data.absolute(),
         scaling=options.input_scaling,
     )
     _check_readable(options.model, data.path, data.test_path, options.second_model)
     _check_writable(options.out)
     if not 1 <= options.threads <= 64:
         raise InputError(f"`--threads` must be in [1, 64]. Received: {options.threads}", code="BAD_SETTING")
-    from optimizer.pipeline import perform
+    if bundled:
+        download(options.data, default_home() / "cache", say=lambda text: print(text, file=sys.stderr, flush=True))
 
-    with tempfile.TemporaryDirectory(prefix="litesmith-") as work:
+    def record(folder: Path) -> dict[str, Any]:
         job = Job(
-            model=options.model,
+            model=options.model.absolute(),
             model_name=options.model.name,
             data=data,
             recipe=recipe,
-            out=options.out,
-            work=Path(work),
-            second_model=options.second_model,
+            out=folder / "out",
+            work=folder / "tmp",
+            second_model=None if options.second_model is None else options.second_model.absolute(),
             threads=options.threads,
         )
-        report = perform(job, _Progress(), lambda: False)
+        return {"kind": RunKind.EXPERIMENT.value, "job": job.to_json()}
+
+    files = [path for path in (options.model, data.path, data.test_path, options.second_model) if path is not None]
+    report = _in_sandbox(options, record, files).perform(options.out)
     if options.json:
         print(json.dumps(report, indent=2))
     else:
         print(_report_in_words(report, options.out))
     return 0
+
+
+def _in_sandbox(options: argparse.Namespace, record: Callable[[Path], dict[str, Any]], files: Sequence[Path]) -> Command:
+    """What parses strangers' files runs in a confined process: a bad one must not crash, hang or take over this one."""
+    from optimizer.runs.command import Command
+
+    def warn(text: str) -> None:
+        print(f"warning: {text}", file=sys.stderr, flush=True)
+
+    return Command(record=record, files=files, report=_Progress(), warn=warn, trusted=options.trust_uploads)
 
 
 def _check_writable(out: Path) -> None:
@@ -222,6 +253,8 @@ def _check_readable(*paths: Path | None) -> None:
     for path in paths:
         if path is not None and not path.is_file():
             raise InputError("There is no such file", code="NOT_FOUND", place=str(path), fix="Check the path.")
+        if path is not None and not os.access(path, os.R_OK):
+            raise InputError("The file may not be read by you", code="NOT_READABLE", place=str(path), fix="Change its mode.")
 
 
 def _read_recipe(path: Path) -> Any:

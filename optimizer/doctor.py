@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import importlib.metadata
 import os
@@ -15,14 +14,14 @@ from optimizer import __version__
 from optimizer.environment import PACKAGES, environment
 from optimizer.runs.database import journal_mode
 from optimizer.runs.home import Home, default_home
-
-LANDLOCK_CREATE_RULESET = 444
-LANDLOCK_VERSION_FLAG = 1
-PR_GET_NO_NEW_PRIVS = 39
+from optimizer.runs.sandbox.confinement import LANDLOCK, LAYERS
+from optimizer.runs.sandbox.limits import limits_from_environment, memory_in_words
+from optimizer.runs.sandbox.policy import TRUST_VARIABLE, uploads_are_trusted
+from optimizer.runs.sandbox.probe import Probed, probe
 
 
 def examine() -> dict[str, dict[str, Any]]:
-    """Findings by section, in plain JSON types. Starts nothing and changes nothing."""
+    """Findings by section, in plain JSON types. Changes nothing; the sandbox is tried in a child process."""
     home = Home(default_home())
     machine = environment()
     return {
@@ -39,11 +38,7 @@ def examine() -> dict[str, dict[str, Any]]:
             "integer dot product": ", ".join(machine["integer_dot_product"]) or "none: int8 may be slower than float32 here",
             "memory": _memory(),
         },
-        "sandbox": {
-            "no_new_privs": "yes" if _prctl_answers() else "no",
-            "landlock": _landlock(),
-            "seccomp": _seccomp(),
-        },
+        "sandbox": sandbox(),
         "store": {
             "home": str(home.root),
             "journal mode": journal_mode(),
@@ -65,22 +60,33 @@ def _memory() -> str:
     return f"{pages * size / 2**30:.1f} GiB"
 
 
-def _prctl_answers() -> bool:
-    return platform.system() == "Linux" and ctypes.CDLL(None, use_errno=True).prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) >= 0
+def sandbox() -> dict[str, str]:
+    """What a confined child process was really denied here, its limits, and what that means for uploads."""
+    found = probe()
+    limits = limits_from_environment(os.environ)
+    held = {layer: _held(layer, found) for layer in LAYERS}
+    denied = {name: "denied" if was_denied else "NOT denied" for name, was_denied in found.denied.items()}
+    return {
+        **held,
+        **denied,
+        "memory for one job": memory_in_words(limits.memory_bytes),
+        "largest file of one job": memory_in_words(limits.file_bytes),
+        "uploads": _uploads(found),
+    }
 
 
-def _landlock() -> str:
-    if platform.system() != "Linux":
-        return "no (Linux only)"
-    version = ctypes.CDLL(None, use_errno=True).syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_VERSION_FLAG)
-    return f"yes (ABI {version})" if version > 0 else "no"
+def _held(layer: str, found: Probed) -> str:
+    if layer in found.missing:
+        return f"no: {found.problem}" if found.problem else "no"
+    return f"yes (ABI {found.landlock_abi})" if layer == LANDLOCK else "yes"
 
 
-def _seccomp() -> str:
-    try:
-        return "yes" if "Seccomp:" in Path("/proc/self/status").read_text() else "no"
-    except OSError:
-        return "no (Linux only)"
+def _uploads(found: Probed) -> str:
+    if not found.missing:
+        return "accepted, in the sandbox"
+    if uploads_are_trusted():
+        return f"ACCEPTED WITHOUT A FULL SANDBOX, because {TRUST_VARIABLE}=1 is set"
+    return f"refused, because layers are missing ({TRUST_VARIABLE}=1 accepts them all the same)"
 
 
 def _free_bytes(folder: Path) -> int:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
+import shutil
 import stat
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,18 +36,50 @@ def take_in(objects: Objects, folder: Path) -> tuple[dict[str, str], dict[str, A
         RunError: BAD_RESULT for anything that is not a plain file, too large, or does not agree with the report; DISK_FULL.
     """
     report = read_report(folder)
-    hashes: dict[str, str] = {}
-    for path in sorted(folder.iterdir()):
-        if not _NAME.fullmatch(path.name) or len(hashes) >= MAX_ARTIFACTS:
+    hashes = {name: objects.add(stream, name).sha256 for name, stream in _checked_files(folder)}
+    _check_promises(report, hashes)
+    return hashes, report
+
+
+def hand_over(folder: Path, target: Path) -> dict[str, Any]:
+    """Copy every file of a finished job's `out` folder to `target`; each appears there whole or not at all.
+
+    Returns:
+        The content of report.json.
+
+    Raises:
+        RunError: as `take_in`.
+        OSError: `target` cannot be written.
+    """
+    report = read_report(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    hashes = {}
+    with tempfile.TemporaryDirectory(prefix=".litesmith-", dir=target) as partial:
+        for name, stream in _checked_files(folder):
+            with (Path(partial) / name).open("wb") as copy:
+                shutil.copyfileobj(stream, copy)
+            with (Path(partial) / name).open("rb") as copied:
+                hashes[name] = hashlib.file_digest(copied, "sha256").hexdigest()
+        _check_promises(report, hashes)
+        for name in hashes:
+            (Path(partial) / name).replace(target / name)
+    return report
+
+
+def _checked_files(folder: Path) -> Iterator[tuple[str, BinaryIO]]:
+    for count, path in enumerate(sorted(folder.iterdir())):
+        if not _NAME.fullmatch(path.name) or count >= MAX_ARTIFACTS:
             raise _bad_result(path.name, "a file that no job makes")
         with _open_plainly(path, MAX_ARTIFACT_BYTES) as stream:
             if path.suffix == ".tflite":
                 _check_tflite(stream, path.name)
-            hashes[path.name] = objects.add(stream, path.name).sha256
+            yield path.name, stream
+
+
+def _check_promises(report: Mapping[str, Any], hashes: Mapping[str, str]) -> None:
     for name, sha256 in _promised_hashes(report).items():
         if hashes.get(name) != sha256:
             raise _bad_result(name, "other bytes than the report says")
-    return hashes, report
 
 
 def read_report(folder: Path) -> dict[str, Any]:

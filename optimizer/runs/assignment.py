@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from enum import Enum
@@ -11,10 +12,13 @@ from optimizer.context import Event
 from optimizer.errors import OptimizerError, RunError, error_from_json, printable
 from optimizer.runs.artifacts import part, take_in
 from optimizer.runs.claims import News, Outcome
+from optimizer.runs.endings import ending
+from optimizer.runs.fetching import Fetch
 from optimizer.runs.messages import Message
 from optimizer.runs.objects import Objects
 from optimizer.runs.progress import ProgressEstimate
 from optimizer.runs.run import Run, RunKind, RunState
+from optimizer.runs.sandbox.limits import limits_from_environment
 from optimizer.runs.worker_process import Ended, WorkerProcess
 from optimizer.runs.workspace import OUT
 
@@ -38,6 +42,7 @@ class Assignment:
         self.worker = worker
         self.timeout_s = timeout_s
         self.killed: Killed | None = None
+        self.fetch: Fetch | None = None
         self._failure_before: OptimizerError | None = None
         self._deadline = time.monotonic() + timeout_s
         self._progress = ProgressEstimate()
@@ -47,18 +52,28 @@ class Assignment:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether the run has taken longer than it may."""
-        return time.monotonic() > self._deadline
+        """Whether the run has taken longer than it may; a download does not count."""
+        return self.fetch is None and time.monotonic() > self._deadline
+
+    def restart_clock(self) -> None:
+        """Count the run's time from now on."""
+        self._deadline = time.monotonic() + self.timeout_s
 
     def kill(self, reason: Killed) -> None:
         """End the worker at once; the first reason counts."""
         if self.killed is None:
             self.killed = reason
-        self.worker.kill()
+        self._stop()
 
     def fail(self, error: OptimizerError) -> None:
         """End the run before its worker has begun."""
         self._failure_before = error
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.fetch is not None:
+            self.fetch.stop()
+            self.fetch = None
         self.worker.kill()
 
     def hear(self, message: Message) -> None:
@@ -118,9 +133,18 @@ class Assignment:
         if self._last is not None and self._last.type == "error" and self.killed is None:
             state = RunState.CANCELLED if self._last.data.get("code") == "CANCELLED" else RunState.FAILED
             return state, error_from_json(self._last.data).to_json()
-        return RunState.CRASHED, self._crash(ended).to_json()
+        state, error = self._ending(ended)
+        return state, error.to_json()
 
     def _timed_out(self) -> RunError:
+        if self.run.kind in (RunKind.INSPECT_MODEL, RunKind.INSPECT_DATA):
+            return RunError(
+                "The file took too long to read",
+                code="TIMED_OUT",
+                place=self.run.name,
+                limit=f"{self.timeout_s:g} s",
+                fix="It is damaged, or too large for this machine.",
+            )
         return RunError(
             "The run took too long and was stopped",
             code="TIMED_OUT",
@@ -129,20 +153,18 @@ class Assignment:
             fix="Use fewer epochs or fewer samples, or raise LITESMITH_JOB_TIMEOUT_S.",
         )
 
-    def _crash(self, ended: Ended) -> RunError:
+    def _ending(self, ended: Ended) -> tuple[RunState, RunError]:
         place = self._progress.stage or "start"
         if self.killed is Killed.BAD_MESSAGE:
             what, received = "The run's process said something that a run never says, and was stopped", ""
         elif self._last is not None and self._last.type == "crash":
             what = "Something unexpected went wrong inside the run"
             received = f"error id {printable(self._last.data.get('error_id', '?'), 40)}"
-        elif ended.signal_name:
-            what, received = f"The run's process was killed by signal {ended.signal_name}", ""
         else:
-            what, received = f"The run's process ended without a result (exit status {ended.status})", ""
-        advice = "Memory may have run out. " if ended.signal_name.startswith("9 ") and self.killed is None else ""
-        fix = f"{advice}Run it again; if it happens again, the log says more."
-        return RunError(what, code="CRASHED", place=place, received=received, fix=fix)
+            limits = limits_from_environment(os.environ)
+            return ending(ended, self.worker.log.recent_text, place=place, limits=limits)
+        fix = "Run it again; if it happens again, the log says more."
+        return RunState.CRASHED, RunError(what, code="CRASHED", place=place, received=received, fix=fix)
 
 
 def _interrupted() -> RunError:

@@ -21,6 +21,8 @@ class Home:
     """The files of one LITESMITH_HOME. Only the owner may read them: models and data can be confidential."""
 
     root: Path
+    shared_cache: Path | None = None
+    """Another home's cache, for a home that is only there for one job."""
 
     @property
     def database(self) -> Path:
@@ -41,6 +43,11 @@ class Home:
     def logs(self) -> Path:
         """Logs of running jobs, written by the runner only; a finished run's log is an object."""
         return self.root / "logs"
+
+    @property
+    def cache(self) -> Path:
+        """Downloaded data sets; workers may read it."""
+        return self.shared_cache or self.root / "cache"
 
     @property
     def runner_lock(self) -> Path:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from optimizer.runs.home import Home, touch
+from optimizer.runs.sandbox.policy import uploads_are_trusted
 
 MAX_LOG_BYTES = 5 * 1024 * 1024
 RETRY_S = 3.0
@@ -71,8 +72,8 @@ def sign_lock(lock: int) -> None:
 
 
 def code_stamp() -> str:
-    """A hash over the times and sizes of the package's modules: it changes with every update."""
-    digest = hashlib.sha256()
+    """A hash over the times and sizes of the package's modules, and whether uploads are trusted: it changes with every update."""
+    digest = hashlib.sha256(b"trusted" if uploads_are_trusted() else b"")
     for path in sorted((PROJECT / "optimizer").rglob("*.py")):
         found = path.stat()
         digest.update(f"{path}\0{found.st_mtime_ns}\0{found.st_size}\n".encode())

@@ -28,8 +28,9 @@ class BadMessageError(ValueError):
 class Message:
     """A checked message.
 
-    `type` is "ready" (it can take a job), "event" (see `event`), "done" (its files are complete), "error" (an expected failure:
-    `data` is OptimizerError JSON) or "crash" (an unexpected one: `data` has the error id that also stands in the log).
+    `type` is "ready" (it can take a job; `data` names missing layers of the sandbox), "event" (see `event`), "done" (its files are
+    complete), "error" (an expected failure: `data` is OptimizerError JSON) or "crash" (an unexpected one: `data` has the error id
+    that also stands in the log).
     """
 
     type: str
@@ -64,9 +65,11 @@ def parse_message(line: bytes) -> Message:
     if not isinstance(record, dict):
         raise BadMessageError("a line that is no object")
     kind = record.get("type")
-    if kind in ("ready", "done"):
-        return Message(type=str(kind))
+    if kind == "done":
+        return Message(type="done")
     data = _flat(record.get("data"))
+    if kind == "ready":
+        return Message(type="ready", data=data)
     if kind == "event" and record.get("kind") in EVENT_KINDS:
         return Message(type="event", event=Event(kind=str(record["kind"]), data=data))
     if kind in ("error", "crash"):

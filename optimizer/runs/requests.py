@@ -11,6 +11,7 @@ from optimizer.errors import InputError, printable
 from optimizer.presets import presets
 from optimizer.recipe import Recipe, recipe_from_json
 from optimizer.runs.run import Project, Run, RunKind, RunState
+from optimizer.runs.sandbox.policy import require_sandbox_for_uploads
 from optimizer.runs.store import Store
 from optimizer.runs.submission import Order
 from optimizer.technique import technique_from_json
@@ -81,10 +82,12 @@ def bring_model(
 
     Raises:
         KeyError: there is no such project.
+        InputError: NO_SANDBOX.
         RunError: DISK_FULL or BUSY.
     """
     if role not in ("model", "second_model"):
         raise ValueError(f"role must be model or second_model. Received: {role!r}.")
+    require_sandbox_for_uploads()
     file = store.add_file(stream, name)
     inputs = {"model": {"sha256": file.sha256, "name": file.name}, "role": role}
     return store.submit(project_id, RunKind.INSPECT_MODEL, name=file.name, inputs=inputs, key=key)
@@ -113,9 +116,12 @@ def bring_data(
 
     Raises:
         KeyError: there is no such project.
+        InputError: NO_SANDBOX.
         RunError: DISK_FULL or BUSY.
     """
     source: dict[str, Any]
+    if not bundled or test is not None:
+        require_sandbox_for_uploads()
     if bundled:
         source = {"bundled": name}
     elif stream is None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from optimizer.errors import OptimizerError, RunError
 from optimizer.runs.assignment import Assignment, Killed
 from optimizer.runs.claims import Claims, Outcome
+from optimizer.runs.fetching import fetch_for
 from optimizer.runs.home import Home, default_home, touched_at
 from optimizer.runs.launch import sign_lock, take_lock
 from optimizer.runs.messages import BadMessageError, Message
@@ -28,6 +29,8 @@ from optimizer.runs.processes import this_process
 from optimizer.runs.recovery import recover
 from optimizer.runs.retention import discard_unused
 from optimizer.runs.run import Run, RunKind, RunState
+from optimizer.runs.sandbox.limits import read_timeout_s
+from optimizer.runs.sandbox.policy import holds_upload, require_sandbox, uploads_are_trusted
 from optimizer.runs.settlement import PASSING, Settlement
 from optimizer.runs.store import Store
 from optimizer.runs.worker import INSPECTION, TRAINING
@@ -156,6 +159,7 @@ class Runner:
 
     def _tick(self) -> None:
         for assignment in list(self._busy):
+            self._fetched(assignment)
             if assignment.is_overdue:
                 assignment.kill(Killed.TIMED_OUT)
             ended = assignment.worker.ended()
@@ -216,20 +220,51 @@ class Runner:
         if run is None:
             return False
         pool.remove(worker)
-        assignment = Assignment(run, worker, float(run.inputs.get("timeout_s") or self._settings.timeout_s))
+        assignment = Assignment(run, worker, self._timeout_s(run))
         worker.log.begin(self._files.logs / f"{run.id}.txt")
         self._busy.append(assignment)
+        try:
+            if holds_upload(run.inputs):
+                require_sandbox(worker.missing_layers, trusted=uploads_are_trusted())
+            assignment.fetch = fetch_for(run.inputs, self._files.cache)
+        except OptimizerError as error:
+            assignment.fail(error)
+        except OSError as error:
+            assignment.fail(_no_workspace(error))
+        else:
+            if assignment.fetch is None:
+                self._hand_over(assignment)
+        return True
+
+    def _hand_over(self, assignment: Assignment) -> None:
+        """Lay out the worker's folder and tell it to begin."""
+        run, worker = assignment.run, assignment.worker
         try:
             with disk_full_as_error():
                 Workspace(store=self._store, folder=worker.folder).lay_out(run)
         except OptimizerError as error:
             assignment.fail(error)
         except OSError as error:
-            assignment.fail(RunError("The run's folder could not be prepared", code="NO_WORKSPACE", received=str(error)))
+            assignment.fail(_no_workspace(error))
         else:
-            worker.send_job()
+            worker.send_job(assignment.timeout_s)
             logger.info("run %s: %s began in process %s", run.id, run.kind, worker.pid)
-        return True
+
+    def _fetched(self, assignment: Assignment) -> None:
+        """Begin a run whose data have been downloaded."""
+        if assignment.fetch is None or not assignment.fetch.is_done:
+            return
+        failure, assignment.fetch = assignment.fetch.failure(), None
+        if failure is not None:
+            assignment.fail(failure)
+        elif assignment.killed is None:
+            assignment.restart_clock()
+            self._hand_over(assignment)
+
+    def _timeout_s(self, run: Run) -> float:
+        """How long a run may take; a file that is never read to its end must not hold its place for hours."""
+        limit_s = float(run.inputs.get("timeout_s") or self._settings.timeout_s)
+        return min(limit_s, read_timeout_s(os.environ)) if run.kind in KINDS[INSPECTION] else limit_s
 
     def _fail_next(self, kind: str) -> bool:
         """Workers of this kind do not start: say so on the run, instead of letting it wait for ever."""
@@ -292,6 +327,10 @@ class Runner:
         for pool in self._pools.values():
             pool.close()
         self._store.close()
+
+
+def _no_workspace(error: OSError) -> RunError:
+    return RunError("The run's folder could not be prepared", code="NO_WORKSPACE", received=str(error))
 
 
 def web_age_s(files: Home) -> float:

@@ -1,4 +1,4 @@
-"""One job in a process of its own: `python -m optimizer.runs.worker --kind training --control-fd N --event-fd N`.
+"""One job in a process of its own, which optimizer.runs.confined has started and confined.
 
 A worker imports what its kind of job needs, says that it is ready, waits for the path of one job's folder, does the job, says how
 it went, and ends. It is killed without ceremony on cancel and time-out, and dies with its runner.
@@ -6,80 +6,52 @@ it went, and ends. It is killed without ceremony on cancel and time-out, and die
 
 from __future__ import annotations
 
-import argparse
-import ctypes
-import faulthandler
 import importlib
 import json
 import os
-import resource
 import secrets
 import signal
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from optimizer.context import Event
-from optimizer.errors import InputError, OptimizerError, RunError
+from optimizer.errors import InputError, OptimizerError
 from optimizer.job import data_source_from_json, job_from_json
 from optimizer.runs.artifacts import REPORT
+from optimizer.runs.failures import known_failure
 from optimizer.runs.messages import message_line
-from optimizer.runs.objects import NO_SPACE, disk_full_error
 from optimizer.runs.run import RunKind
+from optimizer.runs.sandbox.limits import limit_cpu
 from optimizer.runs.workspace import JOB_FILE, OUT
 
-TRAINING, INSPECTION = "training", "inspection"
-_PR_SET_PDEATHSIG = 1
+TRAINING, INSPECTION, COMMAND = "training", "inspection", "command"
 
 
-def main() -> None:
-    """Run one job. Never returns: the process ends without TensorFlow's slow and crash-prone shutdown."""
-    parser = argparse.ArgumentParser(prog="python -m optimizer.runs.worker")
-    parser.add_argument("--kind", choices=(TRAINING, INSPECTION), required=True)
-    parser.add_argument("--control-fd", type=int, required=True)
-    parser.add_argument("--event-fd", type=int, required=True)
-    parser.add_argument("--parent-pid", type=int, default=0)
-    arguments = parser.parse_args()
-    faulthandler.enable()
-    die_with_runner(arguments.parent_pid)
-    confine(Path.cwd())
-    voice = Voice(arguments.event_fd)
-    warm_up(arguments.kind)
-    voice.say("ready")
-    fetching = prefetch() if arguments.kind == INSPECTION else None
-    work(wait_for_job(arguments.control_fd), voice, fetching)
+def serve(kind: str, *, control_fd: int, event_fd: int, missing_layers: Sequence[str] = ()) -> None:
+    """Do one job. Never returns: the process ends without TensorFlow's slow and crash-prone shutdown.
+
+    Args:
+        kind: TRAINING, INSPECTION or COMMAND.
+        control_fd: Pipe that brings the job's folder.
+        event_fd: Pipe for what the worker says.
+        missing_layers: Layers of the sandbox that this kernel does not offer.
+    """
+    voice = Voice(event_fd)
+    warm_up(kind)
+    voice.say("ready", data={"missing_layers": " ".join(missing_layers)})
+    fetching = prefetch() if kind == INSPECTION else None
+    work(wait_for_job(control_fd), voice, fetching)
     os._exit(0)
 
 
-def die_with_runner(parent_pid: int) -> None:
-    """Ask the kernel for SIGKILL when the runner ends.
-
-    The signal comes when the runner's *thread* that started this process ends, so the runner starts workers from its main thread
-    only. A runner that died before this call is found by the changed parent.
-    """
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if parent_pid and os.getppid() != parent_pid:
-        os._exit(1)
-
-
-def confine(folder: Path) -> None:
-    """Limit what this process may do, before any library that parses strangers' files is imported and starts threads.
-
-    Every layer of the sandbox is applied here and nowhere else. A core dump would hold the person's data, so there is none.
-
-    Args:
-        folder: The only place that the worker may write to; its current folder.
-    """
-    del folder
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 def warm_up(kind: str) -> None:
-    """Import what a job of this kind needs."""
+    """Import what a job of this kind needs. A command's job imports as it goes: what is wrong with its files is said before TensorFlow's import."""
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    if kind == COMMAND:
+        return
     if kind == INSPECTION:
         import optimizer.sources.inspection
 
@@ -108,7 +80,7 @@ def prefetch() -> threading.Thread:
 
 
 def wait_for_job(control_fd: int) -> Path:
-    """Block until the runner names the job's folder. From then on a thread watches the pipe: it ends when the runner does."""
+    """Block until the runner names the job's folder and time limit. From then on a thread watches the pipe: it ends when the runner does."""
     control = os.fdopen(control_fd, "rb", buffering=0)
     line = control.readline()
     if not line:
@@ -120,7 +92,10 @@ def wait_for_job(control_fd: int) -> Path:
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="runner-watch", daemon=True).start()
-    return Path(line.decode().strip())
+    order = json.loads(line)
+    if order["timeout_s"] is not None:
+        limit_cpu(order["timeout_s"])
+    return Path(order["folder"])
 
 
 class Voice:
@@ -154,15 +129,12 @@ def work(folder: Path, voice: Voice, fetching: threading.Thread | None = None) -
     except OptimizerError as error:
         traceback.print_exc()
         voice.say("error", data=error.to_json())
-    except MemoryError:
-        traceback.print_exc()
-        voice.say("error", data=_out_of_memory().to_json())
     # Whatever else goes wrong in a technique or in TensorFlow must end as one calm line for the person and a traceback in the log.
     except Exception as error:  # noqa: BLE001
         error_id = secrets.token_hex(4)
         print(f"error id {error_id}", flush=True)  # noqa: T201
         traceback.print_exc()
-        known = _known_failure(error)
+        known = known_failure(error)
         if known is None:
             voice.say("crash", data={"error_id": error_id, "type": type(error).__name__})
         else:
@@ -203,24 +175,3 @@ def _inspect_data(record: Mapping[str, Any]) -> dict[str, Any]:
 
     path = None if record["model"] is None else Path(record["model"])
     return {"data": inspect_data(data_source_from_json(record["data"]), path, record["model_name"], record["seed"])}
-
-
-def _known_failure(error: Exception) -> RunError | None:
-    """Failures of the machine, not of the code: a full disk, no memory."""
-    if isinstance(error, OSError) and error.errno in NO_SPACE:
-        return disk_full_error(error.strerror or "")
-    if type(error).__name__ == "ResourceExhaustedError":
-        return _out_of_memory()
-    return None
-
-
-def _out_of_memory() -> RunError:
-    return RunError(
-        "The run needed more memory than it may use",
-        code="OUT_OF_MEMORY",
-        fix="Use a smaller batch size, a smaller model or fewer samples.",
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 HEAD_BYTES = 512 * 1024
 TAIL_BYTES = 256 * 1024
+RECENT_BYTES = 64 * 1024
 
 
 class WorkerLog:
@@ -23,6 +24,7 @@ class WorkerLog:
         self._written = 0
         self._tail = bytearray()
         self._left_out = 0
+        self._recent = b""
 
     def begin(self, path: Path) -> None:
         """Open the file, now that it is known which job this is."""
@@ -31,11 +33,12 @@ class WorkerLog:
             self._file = path.open("wb", buffering=0)
         except OSError:
             self._file = None
-        early, self._early = self._early, b""
+        early, self._early, self._recent = self._early, b"", b""
         self.write(early)
 
     def write(self, content: bytes) -> None:
         """Add what the worker printed."""
+        self._recent = (self._recent + content)[-RECENT_BYTES:]
         if self._path is None:
             self._early = (self._early + content)[-HEAD_BYTES:]
             return
@@ -64,6 +67,11 @@ class WorkerLog:
     def early_text(self) -> str:
         """What was printed before any job began; the reason why a worker did not start."""
         return self._early.decode("utf-8", errors="replace")
+
+    @property
+    def recent_text(self) -> str:
+        """The end of what was printed; why a process died may stand there."""
+        return self._recent.decode("utf-8", errors="replace")
 
     def _to_file(self, content: bytes) -> None:
         if self._file is None or not content:

@@ -57,14 +57,14 @@ class WorkerPool:
         for worker in list(self.waiting):
             worker.collect_log()
             try:
-                became_ready = any(message.type == "ready" for message in worker.messages())
+                ready = [message for message in worker.messages() if message.type == "ready"]
             except BadMessageError:
-                became_ready = False
+                ready = []
                 worker.kill()
             if worker.ended() is not None:
                 self._lose(worker)
-            elif became_ready:
-                worker.is_ready = True
+            elif ready:
+                worker.hear_ready(ready[0])
                 self.failures = 0
                 logger.info("%s worker %s is ready", self.kind, worker.pid)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from optimizer.runs.home import Home
 from optimizer.runs.messages import Message, MessageReader
 from optimizer.runs.processes import ProcessIdentity, identity_of, kill_group
+from optimizer.runs.sandbox.limits import FILE_VARIABLE, MEMORY_VARIABLE
 from optimizer.runs.worker_log import WorkerLog
+from optimizer.sources.readers.bundled import CACHE_VARIABLE
 
 READ_BYTES = 64 * 1024
 # Variables that a worker inherits; everything else (keys, tokens, proxies of the person) stays outside.
@@ -26,8 +29,11 @@ PASSED_ON = (
     "CUDA_VISIBLE_DEVICES",
     "TF_ENABLE_ONEDNN_OPTS",
     "TF_NUM_INTRAOP_THREADS",
+    MEMORY_VARIABLE,
+    FILE_VARIABLE,
 )
-_START = "import sys; sys.path[:0] = {path!r}; sys.argv[0] = 'worker'; from optimizer.runs.worker import main; main()"
+_PROJECT = Path(__file__).parents[2]
+_START = "import sys; sys.path[:0] = {path!r}; sys.argv[0] = 'worker'; from optimizer.runs.confined import main; main()"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +45,17 @@ class Ended:
 
 
 class WorkerProcess:
-    """Starts a worker and keeps its ends of the pipes. It must be made in the runner's main thread (see worker.die_with_runner)."""
+    """Starts a worker and keeps its ends of the pipes. It must be made in the runner's main thread (see confined.die_with_runner).
 
-    def __init__(self, home: Home, kind: str) -> None:
+    Args:
+        home: Gives the worker its folder and its cache.
+        kind: What the worker imports ahead (see optimizer.runs.worker).
+        readable: Files outside its folder that it may read.
+    """
+
+    def __init__(self, home: Home, kind: str, *, readable: Sequence[Path] = ()) -> None:
         self.kind = kind
+        self.missing_layers: tuple[str, ...] = ()
         self.id = secrets.token_hex(8)
         self.folder = home.work / self.id
         self.folder.mkdir(mode=0o700)
@@ -51,16 +64,16 @@ class WorkerProcess:
         self.started_at = time.monotonic()
         self._reader = MessageReader()
         self._at_end: set[int] = set()
-        self._start(home)
+        self._start(home, [home.cache, *readable])
         self.identity: ProcessIdentity = identity_of(self._process.pid)
 
-    def _start(self, home: Home) -> None:
+    def _start(self, home: Home, readable: Sequence[Path]) -> None:
         control_read, self._control = os.pipe()
         self.event_fd, event_write = os.pipe()
         self.log_fd, log_write = os.pipe()
-        command = [sys.executable, "-I", "-u", "-c", _START.format(path=[entry for entry in sys.path if entry])]
+        command = [sys.executable, "-I", "-u", "-c", _START.format(path=[str(_PROJECT), *filter(None, sys.path)])]
         command += ["--kind", self.kind, "--control-fd", str(control_read), "--event-fd", str(event_write)]
-        command += ["--parent-pid", str(os.getpid())]
+        command += ["--parent-pid", str(os.getpid()), *(f"--read={path}" for path in readable)]
         try:
             self._process = subprocess.Popen(
                 command,
@@ -83,10 +96,16 @@ class WorkerProcess:
         """The worker's pid, which is also its process group and session."""
         return self._process.pid
 
-    def send_job(self) -> None:
+    def hear_ready(self, message: Message) -> None:
+        """Take in that the worker can take a job now, and which layers of the sandbox its kernel lacks."""
+        self.is_ready = True
+        self.missing_layers = tuple(str(message.data.get("missing_layers", "")).split())
+
+    def send_job(self, timeout_s: float | None) -> None:
         """Tell the worker to begin with its folder's job. A worker that has just died is noticed by `ended`."""
+        order = json.dumps({"folder": str(self.folder), "timeout_s": timeout_s})
         try:
-            os.write(self._control, f"{self.folder}\n".encode())
+            os.write(self._control, f"{order}\n".encode())
         except BrokenPipeError:
             return
 
@@ -147,8 +166,7 @@ class WorkerProcess:
 
 def worker_environment(inherited: Mapping[str, str], home: Home, folder: Path) -> dict[str, str]:
     """A worker's environment, built from nothing."""
-    cache = home.root / "cache"
-    cache.mkdir(mode=0o700, exist_ok=True)
+    home.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     return {
         **{name: inherited[name] for name in PASSED_ON if name in inherited},
         "HOME": str(folder),
@@ -156,7 +174,10 @@ def worker_environment(inherited: Mapping[str, str], home: Home, folder: Path) -
         "LANG": "C.UTF-8",
         "TF_USE_LEGACY_KERAS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
-        "KERAS_HOME": str(cache),
+        CACHE_VARIABLE: str(home.cache),
+        "KERAS_HOME": str(folder / ".keras"),
+        # Its pools of processes have no place in a sandbox, and it warns about that otherwise.
+        "JOBLIB_MULTIPROCESSING": "0",
     }
 
 

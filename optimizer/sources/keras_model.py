@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tempfile
 import zipfile
 from pathlib import Path
@@ -39,7 +40,8 @@ def load_keras_model(path: Path, summary: ModelSummary) -> tf_keras.Model:
     with tempfile.TemporaryDirectory() as folder:
         # tf-keras goes by the extension, and files in the object store have none.
         named = Path(folder) / f"model.{summary.format}"
-        named.symlink_to(path.resolve())
+        # A copy and no link: a confined process may not make links, for those who take its files in should not meet any.
+        shutil.copyfile(path, named)
         if summary.format == "keras":
             _modernize(named)
         try:
@@ -58,7 +60,7 @@ def load_keras_model(path: Path, summary: ModelSummary) -> tf_keras.Model:
 
 
 def _modernize(named: Path) -> None:
-    """Replace the link to a .keras archive of Keras 2.12 or 2.13 by a copy whose weights lie where later versions look for them."""
+    """Rewrite a .keras archive of Keras 2.12 or 2.13 so that its weights lie where later versions look for them."""
     with zipfile.ZipFile(named) as archive:
         parts = {member: archive.read(member) for member in (METADATA, CONFIG)}
         with archive.open(WEIGHTS) as file, h5py.File(file, "r") as weights:

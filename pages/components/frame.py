@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from optimizer.runs.sandbox.policy import sandbox_warning
 from pages.components.guard import guarded
 from pages.components.session import COMPARE, EXPERIMENT, MODEL_AND_DATA, RUNS, START, current_project, keep_runner_alive
 from pages.components.sidebar import draw_sidebar
@@ -41,6 +42,8 @@ def draw_frame() -> Page:
     st.logo(str(ASSETS / "logo.svg"), size="medium", icon_image=str(ASSETS / "icon.svg"))
     st.html(ASSETS / "style.css")
     page = st.navigation(pages(), expanded=True)
+    if warning := sandbox_warning():
+        st.error(warning, icon=":material/gpp_bad:")
     with guarded("the sidebar"):
         keep_runner_alive()
         draw_sidebar(current_project())

@@ -41,7 +41,7 @@ def test_a_download_without_network_says_what_to_do(monkeypatch: Any, tmp_path: 
 
     monkeypatch.setattr(socket, "create_connection", no_route)
     monkeypatch.setattr(socket, "getaddrinfo", no_route)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("LITESMITH_CACHE", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(InputError) as caught:
         read_dataset(DataSource(name="fashion_mnist"), seed=0)
