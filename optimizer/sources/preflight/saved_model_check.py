@@ -60,14 +60,15 @@ def _check_checkpoint_ops(graph: MetaGraph, kind: str, place: str) -> None:
     """
     touching = _touching(graph, kind)
     for name in sorted(graph.objects & touching.keys()) + sorted(set(graph.gradients) & touching.keys()):
-        raise _unsafe(touching[name], f"function {name}", "", place, "works on files where the model runs")
+        op, holder = touching[name]
+        raise _unsafe(op, f"function {holder}", f"called by {name}", place, "works on files where the model runs")
     roots = graph.saving if kind == "write" else graph.restoring
     others = (graph.restoring if kind == "write" else graph.saving) | graph.entries
     wanted, unwanted = _ancestors(graph.nodes, roots), _ancestors(graph.nodes, others)
     for node in graph.nodes:
-        op = _touched(node, kind, touching)
+        op, holder = _touched(node, kind, touching)
         if op and (node.name in unwanted or node.name not in wanted):
-            raise _unsafe(op, "main graph", node.name, place, "works on files where the model loads or runs")
+            raise _unsafe(op, holder, node.name, place, "works on files where the model loads or runs")
     for name, nodes in graph.functions.items():
         names = {node.name for node in nodes}
         for node in nodes:
@@ -76,21 +77,22 @@ def _check_checkpoint_ops(graph: MetaGraph, kind: str, place: str) -> None:
                 raise _unsafe(node.op, f"function {name}", node.name, place, "reads a file that the model names")
 
 
-def _touched(node: GraphNode, kind: str, touching: Mapping[str, str]) -> str:
-    """The checkpoint op that a node is, or leads to; "" for none."""
+def _touched(node: GraphNode, kind: str, touching: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
+    """The checkpoint op that a node is or leads to, and what holds it; ("", "") for none."""
     if CHECKPOINT.get(node.op) == kind:
-        return node.op
-    return next((touching[name] for name in (node.op, *node.calls) if name in touching), "")
+        return node.op, "main graph"
+    op, holder = next((touching[name] for name in (node.op, *node.calls) if name in touching), ("", ""))
+    return op, f"function {holder}, called by the main graph"
 
 
-def _touching(graph: MetaGraph, kind: str) -> dict[str, str]:
-    """Functions that hold a checkpoint op of this kind, or call one that does, each with the op."""
+def _touching(graph: MetaGraph, kind: str) -> dict[str, tuple[str, str]]:
+    """Functions that hold a checkpoint op of this kind, or call one that does, each with the op and the function that holds it."""
     callers: dict[str, list[str]] = {}
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     for name, nodes in graph.functions.items():
         for node in nodes:
             if CHECKPOINT.get(node.op) == kind:
-                found[name] = node.op
+                found[name] = (node.op, name)
             for called in (node.op, *node.calls):
                 if called in graph.functions:
                     callers.setdefault(called, []).append(name)
