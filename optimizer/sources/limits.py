@@ -19,3 +19,8 @@ MAX_CALLS = 200_000
 """Layer calls that are followed; models nested in models could multiply them without end."""
 MAX_ACTIVATION = 2**28
 """Values of one sample that one layer may give out (1 GB in float32)."""
+MAX_GRAPH_NODES = 500_000
+"""Nodes of all graphs and functions of a SavedModel."""
+MAX_GRAPH_BYTES = 256 * 1024**2
+"""Largest saved_model.pb."""
+MAX_SAVED_MODEL_MEMBERS = 2_000

@@ -41,7 +41,7 @@ def read(model: Any, tmp_path: Path, suffix: str) -> ModelSummary:
 
 def test_every_ordinary_layer_is_on_the_allowlist(keras: Any) -> None:
     exported = {name for name, item in vars(keras.layers).items() if inspect.isclass(item)} - set(MODEL_CLASSES)
-    assert exported - allowlist.LAYERS - set(allowlist.REFUSED) == set()
+    assert exported - allowlist.LAYERS - set(allowlist.KERAS_2.refused) == set()
 
 
 def test_every_allowed_name_exists(keras: Any) -> None:

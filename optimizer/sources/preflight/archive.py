@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -99,6 +100,8 @@ def _check_member(member: zipfile.ZipInfo, place: str) -> None:
         if member.is_dir() and member.filename == "assets/":
             return
         raise InputError("The archive holds a file that no Keras model has", code="NOT_A_MODEL", place=where)
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise InputError("The archive holds a link", code="UNSAFE_PATH", place=where, fix="Save the model again.")
     if member.flag_bits & 1:
         raise InputError("The archive is encrypted", code="ENCRYPTED", place=where, fix="Save it again without a password.")
     if member.file_size > limit:

@@ -10,6 +10,7 @@ from typing import Any
 from optimizer.errors import InputError
 from optimizer.sources.limits import MAX_ACTIVATION, MAX_CONFIG_BYTES, MAX_JSON_DEPTH, MAX_JSON_VALUES, MAX_NAME_LENGTH
 from optimizer.sources.preflight import allowlist
+from optimizer.sources.preflight.allowlist import KERAS_2, Allowlist
 
 ACTIVATION_SETTINGS = ("activation", "recurrent_activation")
 OPERATOR_LAYERS = ("TFOpLambda", "SlicingOpLambda")
@@ -35,8 +36,13 @@ def parse_config(text: str, place: str) -> dict[str, Any]:
     return value
 
 
-def check_config(config: Mapping[str, Any], place: str) -> None:
+def check_config(config: Mapping[str, Any], place: str, allowed: Allowlist = KERAS_2) -> None:
     """Refuse whatever could run code, read files or is unknown, anywhere in the architecture.
+
+    Args:
+        config: The parsed architecture.
+        place: Name of the file for errors.
+        allowed: The names of the Keras that wrote it.
 
     Raises:
         InputError: BAD_CONFIG, TOO_LARGE, UNSAFE_LAYER, UNSAFE_MODULE, UNSAFE_OP, UNKNOWN_LAYER.
@@ -54,7 +60,7 @@ def check_config(config: Mapping[str, Any], place: str) -> None:
             )
         if isinstance(value, Mapping):
             owner = _name_of(value) or owner
-            _check_object(value, owner, place)
+            _check_object(value, owner, place, allowed)
             pending.extend((item, owner, depth + 1) for item in value.values())
         elif isinstance(value, list):
             pending.extend((item, owner, depth + 1) for item in value if isinstance(item, Mapping | list))
@@ -66,12 +72,12 @@ def _name_of(value: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _check_object(value: Mapping[str, Any], owner: str, place: str) -> None:
+def _check_object(value: Mapping[str, Any], owner: str, place: str, allowed: Allowlist) -> None:
     where = f"{place}, layer {owner}" if owner else place
     _check_shapes(value, where)
     for setting in ACTIVATION_SETTINGS:
         activation = value.get(setting)
-        if isinstance(activation, str) and activation.lower() not in allowlist.ACTIVATIONS:
+        if isinstance(activation, str) and activation.lower() not in allowed.activations:
             raise _unknown(where, "activation", activation)
     if "class_name" not in value:
         if isinstance(value.get("module"), str) and "config" in value:
@@ -80,7 +86,7 @@ def _check_object(value: Mapping[str, Any], owner: str, place: str) -> None:
     class_name = value["class_name"]
     if not isinstance(class_name, str) or len(class_name) > MAX_NAME_LENGTH:
         raise InputError("A class name is not text", code="BAD_CONFIG", place=where, received=repr(class_name))
-    _check_class(class_name, value, where)
+    _check_class(class_name, value, where, allowed)
     if class_name in OPERATOR_LAYERS:
         _check_operator(value, where)
 
@@ -97,11 +103,11 @@ def _check_shapes(value: Mapping[str, Any], where: str) -> None:
                 )
 
 
-def _check_class(class_name: str, value: Mapping[str, Any], where: str) -> None:
-    if class_name in allowlist.REFUSED:
+def _check_class(class_name: str, value: Mapping[str, Any], where: str, allowed: Allowlist) -> None:
+    if class_name in allowed.refused:
         raise InputError(
-            f"Layer {class_name!r} {allowlist.REFUSED[class_name]}; it is not accepted",
-            code="UNSAFE_OP" if class_name in allowlist.REFUSED_OPERATORS else "UNSAFE_LAYER",
+            f"Layer {class_name!r} {allowed.refused[class_name]}; it is not accepted",
+            code="UNSAFE_OP" if class_name in allowed.refused_operators else "UNSAFE_LAYER",
             place=where,
             fix="Replace it by ordinary Keras layers, and save the model again.",
         )
@@ -117,8 +123,8 @@ def _check_class(class_name: str, value: Mapping[str, Any], where: str) -> None:
         _check_module(module, class_name, where)
     registered = value.get("registered_name")
     if class_name == "function":
-        _check_function(value, where)
-    elif class_name not in allowlist.CLASSES:
+        _check_function(value, where, allowed)
+    elif class_name not in allowed.classes:
         raise _unknown(where, "class", class_name)
     elif registered is not None and (not isinstance(registered, str) or registered.split(">")[-1] != class_name):
         raise InputError("A class is registered under another name", code="UNSAFE_MODULE", place=where, received=repr(registered))
@@ -135,9 +141,9 @@ def _check_module(module: Any, class_name: str, where: str) -> None:
         )
 
 
-def _check_function(value: Mapping[str, Any], where: str) -> None:
+def _check_function(value: Mapping[str, Any], where: str, allowed: Allowlist) -> None:
     name = value.get("config")
-    if not isinstance(name, str) or name.lower() not in allowlist.ACTIVATIONS:
+    if not isinstance(name, str) or name.lower() not in allowed.activations:
         raise _unknown(where, "function", name)
     if value.get("registered_name") not in (None, "function", name):
         raise InputError("A function is registered under another name", code="UNSAFE_MODULE", place=where)

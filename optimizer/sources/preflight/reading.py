@@ -11,10 +11,13 @@ from optimizer.errors import InputError
 from optimizer.sources.graph import Graph
 from optimizer.sources.limits import MAX_METADATA_BYTES
 from optimizer.sources.preflight import hdf5
+from optimizer.sources.preflight.allowlist import KERAS_3
 from optimizer.sources.preflight.architecture import build_graph, input_shape
 from optimizer.sources.preflight.archive import CONFIG, METADATA, WEIGHTS, opened_archive
 from optimizer.sources.preflight.config import check_config, parse_config
-from optimizer.sources.preflight.signature import detect_format, refuse_keras_3
+from optimizer.sources.preflight.litert import check_tflite
+from optimizer.sources.preflight.saved_model import check_saved_model
+from optimizer.sources.preflight.signature import detect_format, is_keras_3, unsupported
 from optimizer.sources.preflight.summarizing import Parsed, summarize
 from optimizer.sources.preflight.weights import OLD_FOLDER, check_size, match_checkpoint, match_legacy
 from optimizer.sources.shapes import Inference, infer
@@ -32,6 +35,12 @@ def read_model_summary(path: Path, *, name: str) -> ModelSummary:
         InputError: The file is not acceptable; the codes are in docs and in the modules of this package.
     """
     found = detect_format(path, name)
+    if found == "saved_model":
+        check_saved_model(path, name)
+        raise unsupported(name, "The file is a zipped SavedModel")
+    if found == "tflite":
+        check_tflite(path, name)
+        raise unsupported(name, "The file is a .tflite, which is already converted")
     sha256 = _sha256(path)
     read = _read_h5 if found == "h5" else _read_keras
     return summarize(read(path, name), name=name, sha256=sha256, file_format=found, size_bytes=path.stat().st_size)
@@ -42,7 +51,10 @@ def _read_h5(path: Path, place: str) -> Parsed:
         text = hdf5.text_attribute(file, "model_config", place)
         if text is None:
             raise _without_architecture(file, place)
-        refuse_keras_3(hdf5.text_attribute(file, "keras_version", place, MAX_METADATA_BYTES) or "", place)
+        version = hdf5.text_attribute(file, "keras_version", place, MAX_METADATA_BYTES) or ""
+        if is_keras_3(version):
+            _check_keras_3(parse_config(text, place), place)
+            raise unsupported(place, f"The model was written by Keras {version}")
         if "model_weights" not in file:
             raise InputError(
                 "The file lacks the weights",
@@ -76,15 +88,25 @@ def _without_architecture(file: Any, place: str) -> InputError:
 def _read_keras(path: Path, place: str) -> Parsed:
     with opened_archive(path, place) as archive:
         metadata = parse_config(archive.text(METADATA), f"{place}, {METADATA}")
-        refuse_keras_3(str(metadata.get("keras_version", "")), place)
+        version = str(metadata.get("keras_version", ""))
         config = parse_config(archive.text(CONFIG), f"{place}, {CONFIG}")
-        graph, inference = understand(config, place)
+        if is_keras_3(version):
+            _check_keras_3(config, place)
+        else:
+            graph, inference = understand(config, place)
         with archive.unpacked(WEIGHTS) as member, hdf5.opened(member, f"{place}, {WEIGHTS}") as file:
             stored = hdf5.checkpoint_weights(file)
+    if is_keras_3(version):
+        raise unsupported(place, f"The model was written by Keras {version}")
     training = config.get("compile_config")
     weights = match_checkpoint(graph, stored, inference, place)
     training = training if isinstance(training, Mapping) else {}
     return Parsed(graph=graph, inference=inference, weights=weights, training=training)
+
+
+def _check_keras_3(config: Mapping[str, Any], place: str) -> None:
+    """Refuse what is unsafe in a config that Keras 3 wrote. Raises InputError."""
+    check_config({key: value for key, value in config.items() if key != "compile_config"}, place, KERAS_3)
 
 
 def understand(config: Mapping[str, Any], place: str) -> tuple[Graph, Inference]:

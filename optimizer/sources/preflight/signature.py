@@ -13,7 +13,10 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 TFLITE_MARK = b"TFL3"
 
-EXTENSIONS = {".h5": "h5", ".hdf5": "h5", ".keras": "keras"}
+EXTENSIONS = {".h5": "h5", ".hdf5": "h5", ".keras": "keras", ".zip": "saved_model", ".tflite": "tflite"}
+KINDS = {"h5": "an HDF5 file", "keras": "a zip archive", "saved_model": "a zipped SavedModel", "tflite": "a .tflite"}
+NAMES = {"h5": ".h5", "keras": ".keras", "saved_model": ".zip", "tflite": ".tflite"}
+KERAS_MEMBERS = frozenset(("config.json", "metadata.json", "model.weights.h5"))
 LATER = "A later version of Litesmith will take them."
 SAVE_AGAIN = (
     "Save the Keras model with tf-keras: set TF_USE_LEGACY_KERAS=1, then model.save('model.keras') or model.save('model.h5')."
@@ -21,7 +24,7 @@ SAVE_AGAIN = (
 
 
 def detect_format(path: Path, name: str) -> str:
-    """Return "h5" or "keras".
+    """Return "h5", "keras", "saved_model" or "tflite".
 
     Args:
         path: The file.
@@ -40,30 +43,29 @@ def detect_format(path: Path, name: str) -> str:
     if size > MAX_FILE_BYTES:
         limit = f"{MAX_FILE_BYTES // 1024**2:,} MB"
         raise InputError("The file is too large", code="TOO_LARGE", place=name, received=f"{size // 1024**2:,} MB", limit=limit)
-    with path.open("rb") as file:
-        head = file.read(16)
-    found = _by_signature(path, head, name)
     extension = PurePath(name).suffix.lower()
+    found = _by_signature(path, name, extension)
     if EXTENSIONS.get(extension) != found:
         raise InputError(
             "The file's content is not what its name says",
             code="TYPE_MISMATCH",
             place=name,
             expected="a whole-model HDF5 file named .h5 or a Keras archive named .keras",
-            received=f"{'an HDF5 file' if found == 'h5' else 'a zip archive'} named {extension or 'without extension'}",
-            fix=f"Rename it to .{found} if you know that it is a Keras model.",
+            received=f"{KINDS[found]} named {extension or 'without extension'}",
+            fix=f"Rename it to {NAMES[found]} if you know that it is such a model.",
         )
     return found
 
 
-def _by_signature(path: Path, head: bytes, name: str) -> str:
+def _by_signature(path: Path, name: str, extension: str) -> str:
+    with path.open("rb") as file:
+        head = file.read(64)
     if head.startswith(HDF5_SIGNATURE):
         return "h5"
     if head.startswith(ZIP_SIGNATURES):
-        _refuse_other_archives(path, name)
-        return "keras"
-    if head[4:8] == TFLITE_MARK:
-        raise _unsupported(name, "The file is a .tflite, which is already converted", SAVE_AGAIN)
+        return _kind_of_archive(path, name, extension)
+    if head[4:8] == TFLITE_MARK or (extension == ".tflite" and not _is_text(head)):
+        return "tflite"
     raise InputError(
         "The file is not a Keras model",
         code="NOT_A_MODEL",
@@ -73,22 +75,27 @@ def _by_signature(path: Path, head: bytes, name: str) -> str:
     )
 
 
-def _refuse_other_archives(path: Path, name: str) -> None:
-    """Recognize zip archives that are other models. A broken archive is left to the reader of archives."""
+def _is_text(head: bytes) -> bool:
+    return all(byte >= 32 or byte in b"\t\n\r" for byte in head) and head.isascii()
+
+
+def _kind_of_archive(path: Path, name: str, extension: str) -> str:
+    """Tell archives apart by their members; a broken one is what its name says, and left to the reader of it."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            names = [PurePath(member).name for member in archive.namelist()]
     except ZIP_DAMAGE:
-        return
-    if any(PurePath(member).name in ("saved_model.pb", "saved_model.pbtxt") for member in names):
-        raise _unsupported(name, "The file is a zipped SavedModel", SAVE_AGAIN)
-    if any(PurePath(member).name == "data.pkl" for member in names):
-        raise _unsupported(
-            name, "The file is a PyTorch model", "Bring a Keras model: .keras or .h5 written by tf-keras.", later=False
-        )
+        names = []
+    if any(member.startswith("saved_model.") for member in names):
+        return "saved_model"
+    if "data.pkl" in names:
+        fix = "Bring a Keras model: .keras or .h5 written by tf-keras."
+        raise unsupported(name, "The file is a PyTorch model", fix, later=False)
+    return "saved_model" if extension == ".zip" and not KERAS_MEMBERS & set(names) else "keras"
 
 
-def _unsupported(name: str, what: str, fix: str, later: bool = True) -> InputError:
+def unsupported(name: str, what: str, fix: str = SAVE_AGAIN, later: bool = True) -> InputError:
+    """The refusal of a model that nothing is wrong with, but that is not read yet (or never)."""
     return InputError(
         what,
         code="UNSUPPORTED_FORMAT",
@@ -98,8 +105,7 @@ def _unsupported(name: str, what: str, fix: str, later: bool = True) -> InputErr
     )
 
 
-def refuse_keras_3(version: str, name: str) -> None:
-    """Raise InputError UNSUPPORTED_FORMAT where the version that wrote the file is Keras 3 or later."""
+def is_keras_3(version: str) -> bool:
+    """Whether the version that wrote a file is Keras 3 or later."""
     major = version.split(".")[0]
-    if major.isdigit() and int(major) >= 3:
-        raise _unsupported(name, f"The model was written by Keras {version}", SAVE_AGAIN)
+    return major.isdigit() and int(major) >= 3

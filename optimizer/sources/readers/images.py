@@ -149,6 +149,9 @@ def _decode(data: bytes, place: str) -> Array:
                     raise InputError(
                         "The image has more than 8 bits a channel", code="BAD_IMAGE", place=place, received=image.mode
                     )
+                if getattr(image, "n_frames", 1) > 1:
+                    received = f"{getattr(image, 'n_frames', 1)} frames"
+                    raise InputError("The image is an animation", code="BAD_IMAGE", place=place, received=received)
                 return _pixels(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _image_too_large(place, str(error)) from error

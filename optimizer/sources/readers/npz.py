@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +20,8 @@ MAX_RATIO = 100
 """Largest ratio of unpacked to stored size for arrays above MIN_RATIO_BYTES; real data stays under 20."""
 MIN_RATIO_BYTES = 64 * 1024**2
 MAX_HEADER_BYTES = 10_000
+HEADER_DAMAGE = (ValueError, TypeError, KeyError, SyntaxError, tokenize.TokenError, MemoryError, RecursionError, OverflowError)
+"""What NumPy raises on headers that are no header: it takes them apart as Python text."""
 KNOWN_NAMES = "x_train, y_train, x_test, y_test, or x and y, or x alone"
 
 
@@ -132,7 +135,7 @@ def _read_header(file: IO[bytes], place: str) -> tuple[tuple[int, ...], np.dtype
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file, max_header_size=MAX_HEADER_BYTES)
-    except (ValueError, TypeError, SyntaxError, UnicodeError) as error:
+    except HEADER_DAMAGE as error:
         raise InputError("The array has no readable header", code="BAD_ARRAY", place=place, received=str(error)) from error
     return shape, dtype, file.tell()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 512 * 1024**2
 MAX_COLUMNS = 10_000
 MAX_FIELD_CHARACTERS = 65_536
+MAX_LINE_BYTES = 4 * 1024**2
 DELIMITERS = (",", ";", "\t")
 LABEL_NAMES = ("label", "target", "class", "y")
 NO_LABEL = "none"
@@ -98,7 +100,12 @@ def _check_text(path: Path, name: str) -> tuple[list[str], str]:
 
 def _lines(file: IO[bytes], name: str) -> Iterator[str]:
     """Lines as text, without the byte order mark that spreadsheets put in front."""
-    for number, line in enumerate(file, start=1):
+    for number in itertools.count(1):
+        line = file.readline(MAX_LINE_BYTES + 1)
+        if not line:
+            return
+        if len(line) > MAX_LINE_BYTES:
+            raise _too_large(f"{name}, line {number}", "a longer line", f"{MAX_LINE_BYTES:,} bytes")
         if b"\0" in line:
             raise _bad("The line holds a NUL character", name, number)
         try:

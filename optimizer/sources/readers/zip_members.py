@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import unicodedata
 import zipfile
 from pathlib import PurePosixPath
 
@@ -16,27 +17,35 @@ MIN_RATIO_BYTES = 1024**2
 LITTER = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
-def checked_members(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
+def checked_members(
+    archive: zipfile.ZipFile, name: str, *, most: int = MAX_MEMBERS, most_bytes: int = MAX_DATA_BYTES
+) -> list[zipfile.ZipInfo]:
     """The files of an archive, without folders and the litter of file managers.
+
+    Args:
+        archive: The open archive.
+        name: What the person calls it.
+        most: Most entries it may have.
+        most_bytes: Most bytes that all entries together may unpack to.
 
     Raises:
         InputError: TOO_MANY, UNSAFE_PATH, DUPLICATE, ENCRYPTED, ZIP_BOMB.
     """
     members = archive.infolist()
-    if len(members) > MAX_MEMBERS:
+    if len(members) > most:
         received = f"{len(members):,}"
-        raise InputError(
-            "The archive holds too many files", code="TOO_MANY", place=name, received=received, limit=f"{MAX_MEMBERS:,}"
-        )
+        raise InputError("The archive holds too many files", code="TOO_MANY", place=name, received=received, limit=f"{most:,}")
     seen: set[str] = set()
     for member in members:
         _check_name(member, name)
-        if member.filename in seen:
+        # Two spellings of one accent look alike, and some file systems make them one file.
+        spelled = unicodedata.normalize("NFC", member.filename)
+        if spelled in seen:
             raise InputError("The archive holds two files of one name", code="DUPLICATE", place=name, received=member.filename)
-        seen.add(member.filename)
+        seen.add(spelled)
         if member.flag_bits & 1:
             raise InputError("The archive is encrypted", code="ENCRYPTED", place=name, fix="Make it again without a password.")
-    _check_sizes(members, name)
+    _check_sizes(members, name, most_bytes)
     return [member for member in members if not member.is_dir() and not _is_litter(member.filename)]
 
 
@@ -60,10 +69,10 @@ def _check_name(member: zipfile.ZipInfo, name: str) -> None:
         )
 
 
-def _check_sizes(members: list[zipfile.ZipInfo], name: str) -> None:
+def _check_sizes(members: list[zipfile.ZipInfo], name: str, most_bytes: int) -> None:
     total = sum(member.file_size for member in members)
-    if total > MAX_DATA_BYTES:
-        limit = in_megabytes(MAX_DATA_BYTES)
+    if total > most_bytes:
+        limit = in_megabytes(most_bytes)
         raise InputError(
             "The archive unpacks to too much", code="ZIP_BOMB", place=name, received=in_megabytes(total), limit=limit
         )

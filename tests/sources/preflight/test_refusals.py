@@ -366,13 +366,10 @@ def test_keras_3_files_are_for_later(
         assert "later version" in error.fix
 
 
-def test_other_formats_are_for_later(tmp_path: Path, refused_model: Callable[..., InputError]) -> None:
-    (tmp_path / "a.tflite").write_bytes(b"\x1c\0\0\0TFL3" + b"\0" * 100)
-    refused_model(tmp_path / "a.tflite", "UNSUPPORTED_FORMAT")
-    for member, name in (("model/saved_model.pb", "saved.zip"), ("archive/data.pkl", "torch.zip")):
-        with zipfile.ZipFile(tmp_path / name, "w") as archive:
-            archive.writestr(member, b"x")
-        refused_model(tmp_path / name, "UNSUPPORTED_FORMAT")
+def test_a_pytorch_model_is_named(tmp_path: Path, refused_model: Callable[..., InputError]) -> None:
+    with zipfile.ZipFile(tmp_path / "torch.zip", "w") as archive:
+        archive.writestr("archive/data.pkl", b"x")
+    assert "PyTorch" in refused_model(tmp_path / "torch.zip", "UNSUPPORTED_FORMAT").what
 
 
 def test_a_zip_that_is_no_model(tmp_path: Path, refused_model: Callable[..., InputError]) -> None:
