@@ -219,10 +219,17 @@ def _checked(model: Model, stage: str) -> list[PromiseResult]:
                 place=stage,
                 expected=result.statement,
                 received=result.detail,
-                fix=f"Change the order of the steps, or leave out {stage}, or loosen {result.technique}"
-                + ("; set granularity to auto or per_tensor." if stage == "post_training_quantization" else "."),
+                fix=_way_out(stage, result.technique),
             )
     return results
+
+
+def _way_out(stage: str, promiser: str) -> str:
+    """What a person can do about a broken promise."""
+    if stage == "conversion":
+        return f"Name the layer in skip_layers of {promiser}, or loosen {promiser}."
+    scales = "; set granularity to auto or per_tensor" if stage == "post_training_quantization" else ""
+    return f"Change the order of the steps, or leave out {stage}, or loosen {promiser}{scales}."
 
 
 def _measure_result(content: bytes, context: RunContext, baseline: Baseline) -> Result:
