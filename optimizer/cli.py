@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what this machine offers")
     doctor.set_defaults(command=_doctor)
 
-    for command in (inspect, run):
+    for command in (inspect, run, bench):
         command.add_argument(
             "--trust-uploads",
             action="store_true",
@@ -224,14 +224,16 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _in_sandbox(options: argparse.Namespace, record: Callable[[Path], dict[str, Any]], files: Sequence[Path]) -> Command:
+def _in_sandbox(
+    options: argparse.Namespace, record: Callable[[Path], dict[str, Any]], files: Sequence[Path], *, extra_s: float = 0.0
+) -> Command:
     """What parses strangers' files runs in a confined process: a bad one must not crash, hang or take over this one."""
     from optimizer.runs.command import Command
 
     def warn(text: str) -> None:
         print(f"warning: {text}", file=sys.stderr, flush=True)
 
-    return Command(record=record, files=files, report=_Progress(), warn=warn, trusted=options.trust_uploads)
+    return Command(record=record, files=files, report=_Progress(), warn=warn, trusted=options.trust_uploads, extra_s=extra_s)
 
 
 def _check_writable(out: Path) -> None:
@@ -304,27 +306,21 @@ def _report_in_words(report: dict[str, Any], out: Path) -> str:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from optimizer.measure.latency import compare_latency, measure_latency
+    from optimizer.runs.worker import BENCH
 
     if not 0.1 <= options.seconds <= 600:
         raise InputError(f"`--seconds` must be in [0.1, 600]. Received: {options.seconds}", code="BAD_SETTING")
     _check_readable(*options.files)
-    contents = [path.read_bytes() for path in options.files]
-    for path, content in zip(options.files, contents, strict=True):
-        if content[4:8] != b"TFL3":
+    for path in options.files:
+        with path.open("rb") as file:
+            head = file.read(8)
+        if head[4:8] != b"TFL3":
             raise InputError(
                 "The file is not a .tflite", code="BAD_TFLITE", place=str(path), fix="Name files that end in .tflite."
             )
-    latencies = measure_latency(contents, threads=options.threads, seconds=options.seconds)
-    rows = [
-        {
-            "name": path.name,
-            "size_bytes": len(content),
-            "latency_ms": latency.to_json(),
-            "speed": compare_latency(latency, latencies[0]),
-        }
-        for path, content, latency in zip(options.files, contents, latencies, strict=True)
-    ]
+    files = [path.absolute() for path in options.files]
+    order = {"kind": BENCH, "files": [str(path) for path in files], "threads": options.threads, "seconds": options.seconds}
+    rows = _in_sandbox(options, lambda folder: order, files, extra_s=options.seconds).perform()["files"]
     if options.json:
         print(json.dumps({"reference": options.files[0].name, "threads": options.threads, "files": rows}, indent=2))
         return 0

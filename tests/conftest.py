@@ -14,7 +14,13 @@ import numpy as np
 import pytest
 
 from optimizer.context import RunContext
+from optimizer.runs.sandbox.policy import TRUST_VARIABLE
+from optimizer.runs.sandbox.probe import missing_layers
 from optimizer.sources.dataset import Dataset, PreparedData, Split, Task
+
+# Tests make their own files: on a kernel without a layer of the sandbox, only the tests of the sandbox itself fail.
+if missing_layers():
+    os.environ[TRUST_VARIABLE] = "1"
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ class Command:
         report: Hears the job's events.
         warn: Hears one line where the person has accepted a sandbox that is not whole.
         trusted: Whether that is accepted (--trust-uploads).
+        extra_s: What the job takes by design on top of reading.
     """
 
     record: Callable[[Path], Mapping[str, Any]]
@@ -46,6 +47,7 @@ class Command:
     report: Callable[[Event], None]
     warn: Callable[[str], None]
     trusted: bool
+    extra_s: float = 0.0
     _last: Message | None = field(default=None, init=False)
     _stage: str = field(default="", init=False)
 
@@ -77,7 +79,7 @@ class Command:
 
     def _attend(self, worker: WorkerProcess) -> InputError | None:
         """Listen until the worker ends. Returns the error where reading took too long and it was stopped."""
-        deadline = time.monotonic() + read_timeout_s(os.environ)
+        deadline = time.monotonic() + read_timeout_s(os.environ) + self.extra_s
         while worker.ended() is None:
             with selectors.DefaultSelector() as selector:
                 for descriptor in worker.open_ends:

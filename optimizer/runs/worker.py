@@ -28,6 +28,8 @@ from optimizer.runs.sandbox.limits import limit_cpu
 from optimizer.runs.workspace import JOB_FILE, OUT
 
 TRAINING, INSPECTION, COMMAND = "training", "inspection", "command"
+BENCH = "bench"
+"""The kind of a job that only the command line has: compare the latency of .tflite files."""
 
 
 def serve(kind: str, *, control_fd: int, event_fd: int, missing_layers: Sequence[str] = ()) -> None:
@@ -145,6 +147,8 @@ def work(folder: Path, voice: Voice, fetching: threading.Thread | None = None) -
 
 def perform(record: Mapping[str, Any], voice: Voice) -> dict[str, Any] | None:
     """Do the work that job.json describes. Returns the report where it is not written yet."""
+    if record["kind"] == BENCH:
+        return _bench(record)
     kind = RunKind(record["kind"])
     if kind is RunKind.INSPECT_MODEL:
         return _inspect_model(record)
@@ -154,6 +158,25 @@ def perform(record: Mapping[str, Any], voice: Voice) -> dict[str, Any] | None:
 
     perform_job(job_from_json(record["job"]), voice.report, lambda: False)
     return None
+
+
+def _bench(record: Mapping[str, Any]) -> dict[str, Any]:
+    from optimizer.measure.latency import compare_latency, measure_latency
+
+    paths = [Path(path) for path in record["files"]]
+    contents = [path.read_bytes() for path in paths]
+    latencies = measure_latency(contents, threads=record["threads"], seconds=record["seconds"])
+    return {
+        "files": [
+            {
+                "name": path.name,
+                "size_bytes": len(content),
+                "latency_ms": latency.to_json(),
+                "speed": compare_latency(latency, latencies[0]),
+            }
+            for path, content, latency in zip(paths, contents, latencies, strict=True)
+        ]
+    }
 
 
 def _inspect_model(record: Mapping[str, Any]) -> dict[str, Any]:

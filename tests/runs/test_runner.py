@@ -171,6 +171,18 @@ class TestInspection:
         assert "Traceback" in here.store.log(bad.id)
 
 
+class TestSandbox:
+    def test_every_worker_that_waits_for_a_file_is_confined(self, here: Surroundings) -> None:
+        here.start(*NO_TRAINING)
+        for pid in wait_for(here.ready_workers, within_s=20):
+            tasks = list(Path(f"/proc/{pid}/task").iterdir())
+            assert len(tasks) > 1
+            for task in tasks:
+                status = (task / "status").read_text()
+                assert "NoNewPrivs:\t1\n" in status
+                assert "Seccomp:\t2\n" in status
+
+
 class TestFaults:
     def test_a_killed_worker_is_a_crash_that_names_the_signal_and_the_next_job_runs(self, here: Surroundings) -> None:
         here.start(*NO_TRAINING)

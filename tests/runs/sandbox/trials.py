@@ -40,7 +40,9 @@ def confined(
     """Run Python code in a fresh process that has confined itself to `folder`."""
     whole = _BEGIN.format(root=str(ROOT)) + _CONFINE.format(memory_bytes=memory_bytes, file_bytes=file_bytes) + code
     command = [sys.executable, "-I", "-c", whole]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False, start_new_session=True)
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False, start_new_session=True
+    )
 
 
 def with_poor_kernel(layer: str, command: list[str]) -> list[str]:
