@@ -49,6 +49,7 @@ def check_inside(file: h5py.File, place: str) -> None:
     count = 0
     while pending:
         path, group = pending.pop()
+        _check_attributes(group, place, path)
         for key in group:
             count += 1
             if count > MAX_HDF5_OBJECTS:
@@ -66,6 +67,19 @@ def check_inside(file: h5py.File, place: str) -> None:
                     pending.append((where, item))
             else:
                 raise InputError("The file holds an object that no model has", code="NOT_A_MODEL", place=place, received=where)
+
+
+def _check_attributes(group: h5py.Group, place: str, where: str) -> None:
+    """Bound what reading an attribute would load: libhdf5 takes all of it into memory as soon as it is opened."""
+    size = h5py.h5o.get_info(group.id).meta_size.attr.heap_size
+    if size > 2 * MAX_CONFIG_BYTES:
+        raise InputError(
+            "An attribute is too large",
+            code="TOO_LARGE",
+            place=f"{place}, {where or '/'}",
+            received=f"{size:,} bytes",
+            limit=f"{2 * MAX_CONFIG_BYTES:,}",
+        )
 
 
 def _check_dataset(item: h5py.Dataset, place: str, where: str) -> None:
@@ -96,23 +110,19 @@ def _outside(place: str, where: str, kind: str) -> InputError:
     )
 
 
-def _attribute_texts(item: h5py.Group, key: str, place: str) -> list[str]:
+def _attribute_texts(item: h5py.Group, key: str) -> list[str]:
     """The texts that an attribute holds; none where it is empty.
 
     Only strings are read: libhdf5 has been seen to crash on damaged attributes of other types with variable length.
 
     Raises:
         ValueError: It holds something else.
-        InputError: TOO_LARGE.
     """
     attribute = item.attrs.get_id(key)
     if 0 in attribute.shape:
         return []
     if attribute.get_type().get_class() != h5py.h5t.STRING:
         raise ValueError(f"the attribute {printable(key, 60)} is not text")
-    if attribute.get_storage_size() > MAX_CONFIG_BYTES:
-        limit = f"{MAX_CONFIG_BYTES:,} bytes"
-        raise InputError(f"The attribute {key} is too large", code="TOO_LARGE", place=place, limit=limit)
     values = np.atleast_1d(item.attrs[key]).ravel()
     return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
 
@@ -121,7 +131,7 @@ def text_attribute(item: h5py.Group, key: str, place: str, limit: int = MAX_CONF
     """A text attribute, None where there is none. Raises InputError TOO_LARGE, BAD_CONFIG."""
     if key not in item.attrs:
         return None
-    texts = _attribute_texts(item, key, place)
+    texts = _attribute_texts(item, key)
     if len(texts) != 1:
         raise InputError(f"The attribute {key} is not one text", code="BAD_CONFIG", place=place, received=str(len(texts)))
     if len(texts[0]) > limit:
@@ -129,20 +139,20 @@ def text_attribute(item: h5py.Group, key: str, place: str, limit: int = MAX_CONF
     return texts[0]
 
 
-def _names(item: h5py.Group, key: str, place: str) -> list[str]:
+def _names(item: h5py.Group, key: str) -> list[str]:
     """A list of names, which Keras splits into key0, key1, ... where it is long."""
     pieces = [key]
     if key not in item.attrs:
         pieces = list(itertools.takewhile(lambda piece: piece in item.attrs, (f"{key}{n}" for n in itertools.count())))
-    return [text for piece in pieces for text in _attribute_texts(item, piece, place)]
+    return [text for piece in pieces for text in _attribute_texts(item, piece)]
 
 
-def legacy_weights(group: h5py.Group, place: str) -> dict[str, Stored]:
+def legacy_weights(group: h5py.Group) -> dict[str, Stored]:
     """Weights of a whole-model .h5 by layer, in Keras's order: {"conv2d": {"conv2d/kernel:0": (3, 3, 1, 8), ...}, ...}."""
     found: dict[str, Stored] = {}
     # A layer's name may hold slashes, and is then a path of groups: the keys of the group do not tell the layers.
-    for layer in _names(group, "layer_names", place):
-        names = _names(group[layer], "weight_names", place)
+    for layer in _names(group, "layer_names"):
+        names = _names(group[layer], "weight_names")
         found[layer] = {name: tuple(group[layer][name].shape) for name in names}
     return found
 

@@ -62,7 +62,7 @@ def _read_h5(path: Path, place: str) -> Parsed:
                 place=place,
                 fix="Save the whole model with model.save('model.h5').",
             )
-        stored = hdf5.legacy_weights(file["model_weights"], place)
+        stored = hdf5.legacy_weights(file["model_weights"])
         training_text = hdf5.text_attribute(file, "training_config", place)
     config = parse_config(text, place)
     graph, inference = understand(config, place)
