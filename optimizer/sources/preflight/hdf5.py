@@ -49,6 +49,7 @@ def check_inside(file: h5py.File, place: str) -> None:
     count = 0
     while pending:
         path, group = pending.pop()
+        _check_attributes(group, place, path)
         for key in group:
             count += 1
             if count > MAX_HDF5_OBJECTS:
@@ -66,6 +67,19 @@ def check_inside(file: h5py.File, place: str) -> None:
                     pending.append((where, item))
             else:
                 raise InputError("The file holds an object that no model has", code="NOT_A_MODEL", place=place, received=where)
+
+
+def _check_attributes(group: h5py.Group, place: str, where: str) -> None:
+    """Bound what reading an attribute would load: libhdf5 takes all of it into memory as soon as it is opened."""
+    size = h5py.h5o.get_info(group.id).meta_size.attr.heap_size
+    if size > 2 * MAX_CONFIG_BYTES:
+        raise InputError(
+            "An attribute is too large",
+            code="TOO_LARGE",
+            place=f"{place}, {where or '/'}",
+            received=f"{size:,} bytes",
+            limit=f"{2 * MAX_CONFIG_BYTES:,}",
+        )
 
 
 def _check_dataset(item: h5py.Dataset, place: str, where: str) -> None:

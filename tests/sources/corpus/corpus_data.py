@@ -94,6 +94,16 @@ def type_without_size(folder: Path) -> Path:
     return _npz(folder, x=_npy("(1000000000000,)", descr="'|V0'"))
 
 
+@case("+", "BAD_ARRAY", "data", place="array x")
+def array_of_arrays_of_terabytes(folder: Path) -> Path:
+    return _npz(folder, x=_npy("(2,)", b"\0" * 8, descr="('<f4', (65536, 65536, 4))"))
+
+
+@case("+", "BAD_ARRAY", "data", place="array x")
+def array_of_arrays(folder: Path) -> Path:
+    return _npz(folder, x=_npy("(40,)", b"\0" * 480, descr="('<f4', (3,))"))
+
+
 @case("27", "TOO_LARGE", "data", place="array x", limit=True, bomb=True)
 def gigabyte_of_zeros(folder: Path) -> Path:
     path = folder / "a.npz"

@@ -336,6 +336,15 @@ def layer_names_of_any_type_in_h5(folder: Path) -> Path:
 
 
 @case("+", "TOO_LARGE", "model", limit=True, bomb=True)
+def attribute_of_two_hundred_megabytes_in_h5(folder: Path) -> Path:
+    good.h5(folder / "a.h5")
+    with h5py.File(folder / "a.h5", "a", libver="latest") as file:
+        del file["model_weights"]
+        file.create_group("model_weights").attrs.create("layer_names", np.zeros(50, dtype=f"S{4 * MEGABYTE}"))
+    return folder / "a.h5"
+
+
+@case("+", "TOO_LARGE", "model", limit=True, bomb=True)
 def config_of_forty_megabytes(folder: Path) -> Path:
     config = json.dumps(good.dense_config())[:-1] + ', "padding": "' + "x" * 40_000_000 + '"}'
     return good.zipped(folder / "a.keras", good.keras_parts(config=config), zipfile.ZIP_DEFLATED)
