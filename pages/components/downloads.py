@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass, field
 
 import streamlit as st
 
@@ -18,8 +18,21 @@ KINDS = (
     ("recipe.json", "recipe", "application/json", "", "The recipe that made it; runs again with python -m optimizer run"),
     ("report.json", "report", "application/json", "", "Every measurement, stage by stage"),
 )
+_REFUSALS = "refused_downloads"
 
-_REFUSED = "refused_download."
+
+@dataclass
+class Refusals:
+    """Why files of runs were not handed out in this session, by run id. `unseen` until a page has shown the newest."""
+
+    errors: dict[str, OptimizerError] = field(default_factory=dict)
+    unseen: bool = False
+
+
+def refusals() -> Refusals:
+    """This session's refusals. The object is also written to by the thread that serves a download."""
+    found: Refusals = st.session_state.setdefault(_REFUSALS, Refusals())
+    return found
 
 
 def draw_downloads(store: Store, run: Run, place: str) -> None:
@@ -30,35 +43,37 @@ def draw_downloads(store: Store, run: Run, place: str) -> None:
             continue
         st.download_button(
             label,
-            data=_reader(store, sha256),
+            data=reader(store, run.id, sha256, refusals()),
             file_name=download_name(run, artifact, sha256),
             mime=mime,
             icon=icon or None,
             key=f"{place}.{run.id}.{artifact}",
             help=words,
             type="tertiary",
-            on_click=_check,
-            args=(store, run.id, sha256),
+            on_click="ignore",
         )
 
 
+def reader(store: Store, run_id: str, sha256: str, refused: Refusals) -> Callable[[], bytes]:
+    """What a click on a download calls. A refusal is kept for the page: the button itself would only say that there is no file."""
+
+    def read() -> bytes:
+        try:
+            content = store.read_object(sha256)
+        except OptimizerError as error:
+            refused.errors[run_id], refused.unseen = error, True
+            raise
+        refused.errors.pop(run_id, None)
+        return content
+
+    return read
+
+
 def show_refused_download(run: Run) -> None:
-    """Why a file of this run was not handed out just now; nothing where none was refused."""
-    refused: OptimizerError | None = st.session_state.pop(_REFUSED + run.id, None)
-    if refused is not None:
-        show_error(refused)
-
-
-def _check(store: Store, run_id: str, sha256: str) -> None:
-    """Keep the reason why a file is not handed out: the button itself would only say that there is none."""
-    try:
-        store.read_object(sha256)
-    except OptimizerError as error:
-        st.session_state[_REFUSED + run_id] = error
-
-
-def _reader(store: Store, sha256: str) -> Callable[[], bytes]:
-    return partial(store.read_object, sha256)
+    """Why a file of this run was not handed out; nothing where none was refused."""
+    error = refusals().errors.get(run.id)
+    if error is not None:
+        show_error(error)
 
 
 def download_name(run: Run, artifact: str, sha256: str) -> str:

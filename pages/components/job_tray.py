@@ -7,6 +7,7 @@ import streamlit as st
 from optimizer.runs.run import Run, RunnerStatus, RunState
 from pages.components import session
 from pages.components.compared import run_label
+from pages.components.downloads import refusals
 from pages.components.format import counted, duration_text, literal
 from pages.components.guard import guarded
 
@@ -44,7 +45,8 @@ def draw_tray(project_id: str | None) -> None:
     """The tray. Where a run was added or has finished since the page was drawn, it has the whole page drawn again."""
     with guarded("the job tray"):
         session.keep_runner_alive()
-        if _finished_and_total(project_id) != st.session_state.get("drawn_runs"):
+        if _finished_and_total(project_id) != st.session_state.get("drawn_runs") or refusals().unseen:
+            refusals().unseen = False
             st.rerun(scope="app")
         store = session.store()
         running = store.runs(states=(RunState.RUNNING,), limit=MOST_SHOWN)

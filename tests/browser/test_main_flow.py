@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -68,14 +69,18 @@ def slider(page: Page, label: str) -> Locator:
     return page.locator("[data-testid=stSlider]", has_text=label)
 
 
-def move(page: Page, label: str, key: str, times: int, shows: str) -> None:
-    """Move a slider by the keyboard, as someone without a mouse does."""
-    thumb = slider(page, label).get_by_role("slider")
-    for _ in range(times):
-        thumb.focus()
-        page.keyboard.press(key)
-        page.wait_for_timeout(150)
-    expect(slider(page, label)).to_contain_text(shows, timeout=LOOK_MS)
+def move(page: Page, label: str, key: str, shows: str, recipe: str) -> None:
+    """Move a slider by the keyboard, as someone without a mouse does, until it and the recipe in words say so."""
+    shown = slider(page, label).locator("[data-testid=stSliderThumbValue]")
+    for _ in range(30):
+        before = shown.inner_text()
+        if shows in before:
+            break
+        slider(page, label).get_by_role("slider").press(key)
+        with contextlib.suppress(AssertionError):
+            expect(shown).not_to_have_text(before, timeout=3000, use_inner_text=True)
+    expect(shown).to_contain_text(shows)
+    expect(page.locator("[data-testid=stMarkdown]", has_text=recipe).first).to_be_visible(timeout=LOOK_MS)
 
 
 def add_step(page: Page, name: str) -> None:
@@ -112,10 +117,10 @@ def test_a_model_and_data_become_two_compared_runs_and_a_tflite_that_gives_the_s
     expect(page.get_by_role("heading", name="Experiment")).to_be_visible(timeout=LOOK_MS)
     add_step(page, "Magnitude pruning")
     add_step(page, "Post training quantization")
-    move(page, "Final sparsity", "ArrowRight", 2, "60 %")
+    move(page, "Final sparsity", "ArrowRight", "60 %", "prune 60 % → int8")
     run_as(page, "sixty")
-    move(page, "Final sparsity", "ArrowRight", 4, "80 %")
-    move(page, "Weights", "ArrowRight", 1, "4 bit")
+    move(page, "Final sparsity", "ArrowRight", "80 %", "prune 80 % → int8")
+    move(page, "Weights", "ArrowRight", "4 bit", "prune 80 % → int4")
     run_as(page, "eighty")
     page.get_by_role("button", name="Compare").click()
 
@@ -202,7 +207,10 @@ def test_an_upload_leaves_the_memory_of_the_web_process_at_once(chromium: Browse
         expect(page.get_by_text("Not accepted: large.npz").or_(page.get_by_text("Reading large.npz")).first).to_be_visible(
             timeout=LOOK_MS
         )
-        page.wait_for_timeout(2000)
+    for _ in range(30):
+        if server.resident_mb() - before < 60:
+            break
+        page.wait_for_timeout(1000)
     assert server.resident_mb() - before < 60
     assert server.resident_mb() < 400
     page.close()

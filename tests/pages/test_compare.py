@@ -12,7 +12,7 @@ from optimizer.errors import RunError
 from optimizer.recipe import Recipe
 from optimizer.runs.requests import run_recipe
 from optimizer.runs.run import RunKind, RunState
-from pages.components.downloads import _reader, download_name
+from pages.components.downloads import Refusals, download_name, reader
 
 
 def shown(app: AppTest) -> list[str]:
@@ -91,7 +91,7 @@ def test_a_download_is_the_stored_file_under_a_name_with_its_hash(opened: Open, 
     store = store_of_test()
     run = next(run for run in store.runs() if run.name == "Tiny")
     sha256 = run.artifacts["model.tflite"]
-    assert _reader(store, sha256)() == f"tflite of {run.id}".encode()
+    assert reader(store, run.id, sha256, Refusals())() == f"tflite of {run.id}".encode()
     assert download_name(run, "model.tflite", sha256) == f"Tiny-{sha256[:8]}.tflite"
     assert download_name(run, "report.json", run.artifacts["report.json"]).startswith("Tiny-report-")
 
@@ -103,8 +103,11 @@ def test_a_damaged_file_is_refused(opened: Open, seeded: Path) -> None:
     path = store.object_path(sha256)
     path.chmod(0o600)
     path.write_bytes(b"another file of the same run")
+    refused = Refusals()
     with pytest.raises(RunError, match="DAMAGED"):
-        _reader(store, sha256)()
+        reader(store, "a run", sha256, refused)()
+    assert refused.unseen
+    assert refused.errors["a run"].code == "DAMAGED"
 
 
 def test_a_url_may_name_runs_older_than_those_on_offer(opened: Open, seeded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
