@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from optimizer.context import RunContext
 from optimizer.errors import InputError
+from optimizer.measure.direction import HIGHER_IS_BETTER
 from optimizer.measure.latency import measure_latency
 from optimizer.measure.metrics import Measured, measure
-from optimizer.measure.quality import HIGHER_IS_BETTER, Quality, measure_quality
+from optimizer.measure.quality import Quality, measure_quality
 from optimizer.measure.significance import Interval
 from optimizer.sources.dataset import InputScaling, PreparedData, Split, Task
 from optimizer.sources.scaling import scaling_candidates

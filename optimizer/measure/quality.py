@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.measure import interpreter
+from optimizer.measure.direction import HIGHER_IS_BETTER
 from optimizer.measure.significance import (
     Interval,
     auc_interval,
@@ -23,9 +24,6 @@ from optimizer.training import predicted_classes
 
 Array = npt.NDArray[Any]
 BATCH = 256
-
-HIGHER_IS_BETTER = {"accuracy": True, "agreement": True, "auc": True, "mae": False, "mse": False, "deviation": False}
-"""Every quality metric with its direction. "deviation" is the mean absolute difference from the float32 baseline's outputs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

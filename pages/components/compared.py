@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optimizer.errors import printable
-from optimizer.measure.quality import HIGHER_IS_BETTER
+from optimizer.measure.direction import HIGHER_IS_BETTER
 from optimizer.runs.run import Run
 from pages.components.format import bytes_text, count_text, ms_text, percent_text, significant
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from optimizer.measure.quality import HIGHER_IS_BETTER
+from optimizer.measure.direction import HIGHER_IS_BETTER
 from pages.components import palette
 from pages.components.compared import AXES, QUALITY_WORDS, Axis, Row, dominated, least_quality, quality_text
 from pages.components.look import Figure, Look, chart_height, label_places, layout, named, title, value_axis

@@ -1,0 +1,6 @@
+"""Every quality metric with its direction, apart from the code that measures it: pages draw arrows without importing an interpreter."""
+
+from __future__ import annotations
+
+HIGHER_IS_BETTER = {"accuracy": True, "agreement": True, "auc": True, "mae": False, "mse": False, "deviation": False}
+""" "deviation" is the mean absolute difference from the float32 baseline's outputs."""
