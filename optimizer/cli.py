@@ -290,6 +290,18 @@ class _Progress:
             print(f"      {event.data['fraction']:.0%}{words}   ", end="\r", file=sys.stderr, flush=True)
 
 
+def _verdicts(comparison: dict[str, Any]) -> list[str]:
+    """The paired comparisons with their 95 % intervals; a difference within the noise is called a tie. None for a baseline alone."""
+    if not comparison:
+        return []
+    quality, latency = comparison["quality"], comparison["latency"]
+    tie = {True: ", a tie", False: ""}
+    return [
+        f"{quality['metric']} differs by {quality['difference']:+.4g} ({quality['low']:+.4g} to {quality['high']:+.4g}{tie[quality['tie']]})",
+        f"{latency['ratio']:.2f} times as fast ({latency['low']:.2f} to {latency['high']:.2f}{tie[latency['tie']]})",
+    ]
+
+
 def _report_in_words(report: dict[str, Any], out: Path) -> str:
     lines = [f"{'':<14}{'baseline':>14}{'result':>14}"]
     old, new = report["baseline"], report["result"]
@@ -302,6 +314,7 @@ def _report_in_words(report: dict[str, Any], out: Path) -> str:
         if metric in new:
             rows.append((metric, lambda m, metric=metric: f"{m[metric]['value']:.4g}"))  # type: ignore[misc]
     lines += [f"{name:<14}{show(old):>14}{show(new):>14}" for name, show in rows]
+    lines += _verdicts(report["comparison"])
     return "\n".join([*lines, f"written to {out}"])
 
 
