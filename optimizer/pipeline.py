@@ -32,6 +32,7 @@ from optimizer.sources.keras_model import load_keras_model
 from optimizer.sources.preflight import read_model_summary
 from optimizer.sources.readers import read_dataset
 from optimizer.sources.summary import ModelSummary
+from optimizer.surgery.flattening import flattened
 from optimizer.technique import Stage, Technique
 
 Report = Callable[[Event], None]
@@ -123,10 +124,10 @@ def _load(job: Job, read: _Read, report: Report, cancelled: Callable[[], bool]) 
     # Names of new layers end up in the .tflite; counted from zero, the same job gives the same bytes in any process.
     tf.keras.backend.clear_session()
     tf.keras.utils.set_random_seed(job.recipe.seed)
-    original = Model(keras=load_keras_model(job.model, read.summary))
+    original = Model(keras=flattened(load_keras_model(job.model, read.summary)))
     second = None
     if job.second_model is not None and read.second is not None:
-        second = Model(keras=load_keras_model(job.second_model, read.second))
+        second = Model(keras=flattened(load_keras_model(job.second_model, read.second)))
     job.work.mkdir(parents=True, exist_ok=True)
     return RunContext(
         seed=job.recipe.seed,

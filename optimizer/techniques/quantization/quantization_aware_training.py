@@ -8,7 +8,7 @@ from typing import Any
 from optimizer.context import RunContext
 from optimizer.conversion import configure_trained, convert
 from optimizer.errors import RunError
-from optimizer.kernels import kernel_variables
+from optimizer.kernels import kernel_variables, kernels_by_layer
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
 from optimizer.promises import StoredType
@@ -159,7 +159,7 @@ class QuantizationAwareTraining(Technique):
             context.note(f"{name} stays float: TFMOT cannot quantize it where it stands.")
         plan = Schedule(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
         calibrate(prepared, _calibration_batches(context), steps=plan.steps(len(context.data.dataset.train)))
-        treated = [key for key in kernel_variables(plain) if key.split("/")[0] not in {*floats, *refused}]
+        treated = [key for name, kernels in kernels_by_layer(plain).items() if name not in {*floats, *refused} for key in kernels]
         quantized = _stored_as_integers(prepared, treated, per_tensor=per_tensor) if floats or refused else treated
         for key in sorted(set(treated) - set(quantized)):
             context.note(f"{key} trains with rounding, but the converter keeps it float between layers that stay float.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from optimizer.context import RunContext
 from optimizer.conversion import convert
-from optimizer.kernels import kernel_variables
+from optimizer.kernels import kernel_variables, kernels_by_layer
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
 from optimizer.promises import SharedValues, Sparsity
@@ -141,11 +141,11 @@ class WeightClustering(Technique):
     def _chosen(self, keras_model: Any) -> tuple[set[str], set[str]]:
         """Names of layers to cluster, and keys of kernels that hold few enough values already: those are held as they are."""
         chosen, few = set(), set()
-        variables = kernel_variables(keras_model)
+        all_kernels = kernels_by_layer(keras_model)
         for layer in keras_model.layers:
             if type(layer).__name__ not in CLUSTERABLE or layer.name in self.skip_layers:
                 continue
-            kernels = {key: variable for key, variable in variables.items() if key.split("/")[0] == layer.name}
+            kernels = all_kernels.get(layer.name, {})
             if all(len(np.unique(kernel.numpy())) > self.number_of_clusters for kernel in kernels.values()):
                 chosen.add(layer.name)
             else:
@@ -184,4 +184,5 @@ def _stripped(wrapped: Any) -> Any:
 
 def _clustered_kernels(keras_model: Any, names: set[str]) -> set[str]:
     """Keys of the kernels that clustering reached: TFMOT clusters only the pointwise kernel of a separable convolution."""
-    return {key for key in kernel_variables(keras_model) if key.split("/")[0] in names and "depthwise_kernel" not in key}
+    found = (key for name, kernels in kernels_by_layer(keras_model).items() if name in names for key in kernels)
+    return {key for key in found if "depthwise_kernel" not in key}
