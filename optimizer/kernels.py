@@ -16,6 +16,7 @@ def unwrapped(layer: Any) -> Any:
         "ClusterWeightsRNN",
         "QuantizeWrapper",
         "QuantizeWrapperV2",
+        "RoundedSeparable",
     ):
         layer = layer.layer
     return layer
@@ -44,7 +45,7 @@ def kernels_by_layer(model: Any) -> dict[str, dict[str, Any]]:
 def kernel_key(layer_name: str, variable_name: str) -> str:
     """ "conv2d/kernel" from a layer's name and a variable's, which may repeat the layer's or a wrapper's name in front."""
     path = "/" + variable_name.removesuffix(":0")
-    before, found, inside = path.rpartition(f"/{layer_name}/")
+    _, found, inside = path.rpartition(f"/{layer_name}/")
     return f"{layer_name}/{inside if found else path[1:]}"
 
 

@@ -61,6 +61,7 @@ def _layer(full: str, node: Node, parsed: Parsed, inbound: tuple[str, ...]) -> L
         output_shape=None if known is None else known.output,
         parameters=parameter_count(shapes),
         macs=None if known is None else known.macs,
+        calls=1 if known is None else max(known.calls, 1),
     )
 
 
