@@ -24,6 +24,9 @@ def converter_for(keras_model: Any) -> Any:
     """A tf.lite.TFLiteConverter of the model in inference mode, with a batch of one."""
     import tensorflow as tf
 
+    from optimizer.surgery.lowering import lowered
+
+    keras_model = lowered(keras_model)
     signature = [
         tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype, name=_plain_name(tensor.name)) for tensor in keras_model.inputs
     ]

@@ -53,6 +53,11 @@ class LayerSummary:
     calls: int = 1
 
     @property
+    def has_kernel(self) -> bool:
+        """Whether the layer holds a weight of two or more axes, biases of attention heads and GRUs left out."""
+        return any(len(shape) > 1 and not name.removesuffix(":0").endswith("bias") for name, shape in self.weight_shapes.items())
+
+    @property
     def activation(self) -> str:
         """Name of the layer's own activation, "linear" where it has none."""
         activation = self.config.get("activation", "linear")

@@ -54,7 +54,7 @@ def _layer(full: str, node: Node, parsed: Parsed, inbound: tuple[str, ...]) -> L
     shapes = parsed.weights.get(full, {})
     return LayerSummary(
         name=full,
-        class_name=node.class_name,
+        class_name=node.class_name.removeprefix("Custom>"),
         config=plain_json(node.config),
         weight_shapes=shapes,
         inbound=inbound,

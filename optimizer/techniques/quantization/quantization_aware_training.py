@@ -7,10 +7,10 @@ from typing import Any
 
 from optimizer.context import RunContext
 from optimizer.conversion import configure_trained, convert
-from optimizer.errors import RunError
 from optimizer.kernels import kernels_by_layer
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
+from optimizer.notes import left_in_words
 from optimizer.promises import StoredType
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 from optimizer.sources.wiring import Wiring, wiring_of
@@ -66,10 +66,11 @@ class QuantizationAwareTraining(Technique):
             context.note("Kernels get one scale each instead of one a channel, so that shared values stay shared.")
         wiring = wiring_of_keras(plain)
         layout = integer_layout(wiring, self.skip_layers)
-        if not layout.rounds:
-            raise _refusal("none of the layers can be quantized")
-        for note in left_float(findings(wiring, self.skip_layers)):
+        for note in left_in_words(findings(wiring, self.skip_layers), one="stays float", many="stay float"):
             context.note(note)
+        if not layout.rounds:
+            context.note("None of the layers can be quantized: nothing is trained, and the file stays float32.")
+            return model.changed(promises=(StoredType(technique=self.name, kernels=(), dtypes=("INT8",)),))
         prepared = with_fake_quantization(plain, layout, per_tensor=per_tensor)
         plan = Schedule(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
         calibrate(prepared, _calibration_batches(context), steps=plan.steps(len(context.data.dataset.train)))
@@ -110,7 +111,7 @@ def _finding(layer: LayerSummary, wiring: Wiring, layout: Layout, skipped: Colle
     reason = layout.reasons.get(layer.name, "")
     if reason:
         fix = "" if layer.name in skipped else "Nothing to do: the layers around it are quantized all the same."
-        return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=f"stays float: {reason}", fix=fix)
+        return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason, fix=fix)
     if layer.class_name == "BatchNormalization":
         before = normalized_layer(layer.name, wiring)
         name = before.name if before else ""
@@ -120,26 +121,8 @@ def _finding(layer: LayerSummary, wiring: Wiring, layout: Layout, skipped: Colle
     return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=reason)
 
 
-def left_float(verdicts: Sequence[Finding]) -> list[str]:
-    """One sentence for each reason, with all the layers that stay float for it."""
-    groups: dict[str, list[str]] = {}
-    for finding in verdicts:
-        if finding.verdict is Verdict.LEFT:
-            groups.setdefault(finding.reason.removeprefix("stays float: "), []).append(finding.layer)
-    return [f"{', '.join(names)} {'stays' if len(names) == 1 else 'stay'} float: {reason}." for reason, names in groups.items()]
-
-
 def _calibration_batches(context: RunContext) -> list[Any]:
     import tensorflow as tf
 
     inputs = context.data.inputs(context.data.dataset.calibration.x[:CALIBRATION_SAMPLES])
     return [tf.constant(inputs[start : start + CALIBRATION_BATCH]) for start in range(0, len(inputs), CALIBRATION_BATCH)]
-
-
-def _refusal(reason: str) -> RunError:
-    return RunError(
-        "This model cannot be prepared for quantization-aware training",
-        code="NOT_QUANTIZABLE",
-        received=reason,
-        fix="Use post_training_quantization instead.",
-    )
