@@ -521,7 +521,13 @@ def nested_and_shared() -> Any:
 
     k = layers()
     tower = stacked(
-        k.Input((12, 6, 3)), k.Conv2D(4, 3), k.BatchNormalization(), k.ReLU(), k.GlobalAveragePooling2D(), k.Dense(8), name="tower"
+        k.Input((12, 6, 3)),
+        k.Conv2D(4, 3),
+        k.BatchNormalization(),
+        k.ReLU(),
+        k.GlobalAveragePooling2D(),
+        k.Dense(8),
+        name="tower",
     )
 
     def body(x: Any) -> Any:

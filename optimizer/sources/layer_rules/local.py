@@ -26,7 +26,11 @@ def locally_connected(config: Config, call: LayerCall) -> LayerFacts:
     """Kernel (positions, window * channels, filters); weights are worked out for implementation 1 only, the default."""
     rank = len(call.shape) - 2
     spatial, channels = split_channels(config, call.shape, rank)
-    kernel, strides, filters = wholes(config, "kernel_size", rank, None), wholes(config, "strides", rank), whole(config, "filters")
+    kernel, strides, filters = (
+        wholes(config, "kernel_size", rank, None),
+        wholes(config, "strides", rank),
+        whole(config, "filters"),
+    )
     padding = choice(config, "padding", ("valid", "same"), "valid")
     positions = [
         known(window_length(known(length), size, stride, padding))

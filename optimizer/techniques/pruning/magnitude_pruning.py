@@ -109,7 +109,9 @@ class MagnitudePruning(Technique):
 
         plan = Schedule(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
         schedule = self._tfmot_schedule(plan.steps(len(context.data.dataset.train)))
-        for note in left_in_words(self._finding(layer) for layer in wiring_of_keras(model.keras).layers.values() if layer.has_kernel):
+        for note in left_in_words(
+            self._finding(layer) for layer in wiring_of_keras(model.keras).layers.values() if layer.has_kernel
+        ):
             context.note(note)
         names = self._names(model.keras)
         wrapped = with_layers_wrapped(

@@ -234,6 +234,8 @@ class PostTrainingQuantization(Technique):
         wanted = INT4_LAYERS - {"Embedding"} if self.weights == "int4" else frozenset({"Conv2D", "Dense", "DepthwiseConv2D"})
         if self.activations == "float32" and self.weights != "float16":
             wanted = wanted & FULLY_INTEGER_OPERATORS
-        kernels = [item for name, found in kernels_by_layer(model.keras).items() if kinds[name] in wanted for item in found.items()]
+        kernels = [
+            item for name, found in kernels_by_layer(model.keras).items() if kinds[name] in wanted for item in found.items()
+        ]
         keys = tuple(key for key, kernel in kernels if kernel.shape.num_elements() >= self._fewest_weights(model))
         return StoredType(technique=self.name, kernels=keys, dtypes=STORED_TYPES[self.weights])

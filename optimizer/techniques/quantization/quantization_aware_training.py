@@ -84,13 +84,20 @@ class QuantizationAwareTraining(Technique):
         kinds = FOLDABLE if per_tensor else FOLDABLE - TRAINED_WITH_NORMALIZATION
         plain, folded = fold_batch_normalization(model.keras, kinds)
         if folded:
-            context.note(f"{', '.join(folded)}: folded into the layer before, since the converter cannot do so after this training.")
+            context.note(
+                f"{', '.join(folded)}: folded into the layer before, since the converter cannot do so after this training."
+            )
         return without_activity_penalties(plain)
 
     def _stored_as_integers(self, prepared: Any, layout: Layout, context: RunContext, *, per_tensor: bool) -> list[str]:
         """Which kernels the converter really stores in int8: where float layers stand around, only a trial tells."""
         rounded = {name for name, role in layout.roles.items() if role is Role.KERNEL}
-        treated = {key: variable for name, found in kernels_by_layer(prepared).items() if name in rounded for key, variable in found.items()}
+        treated = {
+            key: variable
+            for name, found in kernels_by_layer(prepared).items()
+            if name in rounded
+            for key, variable in found.items()
+        }
         if not layout.reasons:
             return sorted(treated)
         file = LiteRTFile(convert(prepared, lambda converter: configure_trained(converter, per_tensor=per_tensor)))
