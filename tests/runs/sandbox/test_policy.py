@@ -19,7 +19,7 @@ from optimizer.runs.sandbox.confinement import LAYERS
 from optimizer.runs.sandbox.probe import probe
 from optimizer.runs.store import Store
 from tests.runs.sandbox.trials import ROOT, with_poor_kernel
-from tests.runs.test_runner import wait_for
+from tests.runs.surroundings import wait_for
 
 BANNER = """
 import sys

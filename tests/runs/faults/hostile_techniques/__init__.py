@@ -1,0 +1,1 @@
+"""Techniques that do harm on request, for the tests of faults. Workers find them by LITESMITH_TECHNIQUE_PACKAGES."""
