@@ -23,10 +23,10 @@ from optimizer.runs.run import Run, RunKind, RunState
 from optimizer.runs.store import Store
 from optimizer.technique import PACKAGES_VARIABLE, Technique
 from tests.browser.web_server import Server
+from tests.runs.faults.hostile_techniques import HOSTILE_PACKAGE
 from tests.runs.faults.hostile_techniques.hostile import BOUNDARIES, READING, STEP, CrashingFile, Hostile
 from tests.runs.surroundings import MODEL, Surroundings, assert_sound, wait_for, work_folders
 
-PACKAGE = "tests.runs.faults.hostile_techniques"
 LIMITS = {"LITESMITH_MEMORY_LIMIT_GIB": "0.5", "LITESMITH_FILE_LIMIT_GIB": "0.01"}
 FILE_LIMIT_BYTES = int(0.01 * 2**30)
 START_S = 90
@@ -136,7 +136,7 @@ def results_in(store: Store) -> set[str]:
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**LIMITS, PACKAGES_VARIABLE: PACKAGE}.items():
+        for name, value in {**LIMITS, PACKAGES_VARIABLE: HOSTILE_PACKAGE}.items():
             patch.setenv(name, value)
         here = Surroundings(tmp_path_factory.mktemp("faults") / "home")
         web = Server(here.store.home)
