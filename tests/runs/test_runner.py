@@ -9,7 +9,6 @@ import io
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -167,19 +166,6 @@ class TestFaults:
         assert gone(pid)
         wait_for(lambda: gone(runner), within_s=5)
         assert work_folders(here.store) == set()
-
-    def test_a_locked_database_delays_a_result_and_loses_nothing(self, here: Surroundings) -> None:
-        runner = here.start(*NO_TRAINING)
-        wait_for(here.ready_workers, within_s=20)
-        run = here.upload()
-        with sqlite3.connect(here.store.files.database, isolation_level=None) as other:
-            other.execute("BEGIN IMMEDIATE")
-            time.sleep(2.5)
-            assert here.store.run(run.id).id == run.id
-            other.execute("ROLLBACK")
-        other.close()
-        assert here.ends(run).state is RunState.SUCCEEDED
-        assert here.store.runner_status().pid == runner
 
     def test_a_damaged_upload_is_refused_before_any_work(self, here: Surroundings) -> None:
         run = here.upload()
