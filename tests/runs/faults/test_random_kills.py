@@ -25,7 +25,7 @@ from tests.runs.surroundings import NO_TRAINING, Surroundings, assert_sound, wai
 KILLS = 200
 SEED = 6
 CLIENTS = 3
-WEIGHTS = {"client": 14, "worker": 4, "runner": 2}
+WEIGHTS = {"client": 29, "worker": 8, "runner": 3}
 PAUSE_S = 0.25
 LEFT_TO_DRAIN = 6
 # Submits one upload after the other and writes down what was acknowledged. It is forked from a process that has imported all it needs,
