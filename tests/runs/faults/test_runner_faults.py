@@ -124,11 +124,12 @@ subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(home)], che
 from optimizer.errors import RunError
 from optimizer.runs import requests
 from optimizer.runs.run import RunState
-from tests.runs.surroundings import MODEL, NO_TRAINING, Surroundings
+from tests.runs.surroundings import MODEL, NO_TRAINING, Surroundings, wait_for
 here = Surroundings(home)
 here.start(*NO_TRAINING)
 old = here.ends(here.upload(name="old.keras"))
 assert old.state is RunState.SUCCEEDED, old.error
+wait_for(lambda: not list(here.store.files.work.glob("*/job.json")), within_s=20)
 objects = set(here.store.objects.all())
 ballast = home / "ballast"
 def fill(free_bytes):
