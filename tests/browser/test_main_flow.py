@@ -56,7 +56,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def open_page(browser: Browser, address: str) -> Page:
     page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    page.goto(address)
+    page.goto(address, timeout=LOOK_MS)
     return page
 
 
@@ -182,6 +182,8 @@ def test_killing_the_web_server_in_the_middle_of_a_run_loses_nothing(chromium: B
 
 
 def test_two_tabs_show_the_same_and_a_closed_one_changes_nothing(chromium: Browser, server: Server, home: Path) -> None:
+    second = open_page(chromium, server.url + "runs")
+    expect(second.get_by_role("heading", name="Runs", exact=True)).to_be_visible(timeout=LOOK_MS)
     first = open_page(chromium, server.url + "experiment")
     expect(first.get_by_role("heading", name="Experiment")).to_be_visible(timeout=LOOK_MS)
     first.get_by_role("button", name="Balanced", exact=True).click()
@@ -189,18 +191,20 @@ def test_two_tabs_show_the_same_and_a_closed_one_changes_nothing(chromium: Brows
     run_as(first, "seen twice", clicks=2)
     store = Store(home)
     (run,) = store.runs(search="seen twice")
-    second = open_page(chromium, f"{server.url}runs?run={run.id}")
     for page in (first, second):
         expect(job_of(page, "seen twice")).to_be_visible(timeout=LOOK_MS)
     # Each tab asks again every second or two: they agree as long as a stage lasts.
     for _ in range(100):
-        if (told := job_of(first, "seen twice").inner_text()) == job_of(second, "seen twice").inner_text():
+        told = [job_of(page, "seen twice").inner_text() for page in (first, second)]
+        if told[0] == told[1]:
             break
         second.wait_for_timeout(100)
-    assert told == job_of(second, "seen twice").inner_text()
-    assert store.run(run.id).state in (RunState.QUEUED, RunState.RUNNING)
+    assert told[0] == told[1]
+    assert not store.run(run.id).state.is_final
 
     first.close()
+    expect(job_of(second, "seen twice")).to_have_count(0, timeout=RUN_MS)
+    second.goto(f"{server.url}runs?run={run.id}", timeout=LOOK_MS)
     third = open_page(chromium, f"{server.url}runs?run={run.id}")
     for page in (second, third):
         expect(page.get_by_text(re.compile("^succeeded, .*took"))).to_be_visible(timeout=RUN_MS)
