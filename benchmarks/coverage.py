@@ -29,8 +29,25 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 CELLS = Path(__file__).with_name("coverage_cells.py")
 SIDES = ("ours", "bare")
 
-SMALL = """MobileNet MobileNetV2 MobileNetV3Small EfficientNetB0 EfficientNetV2B0 RegNetX002 RegNetY002 NASNetMobile ResNet50 ResNet50V2
-ResNetRS50 DenseNet121 Xception InceptionV3 InceptionResNetV2 ConvNeXtTiny VGG16""".split()
+SMALL = [
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "EfficientNetB0",
+    "EfficientNetV2B0",
+    "RegNetX002",
+    "RegNetY002",
+    "NASNetMobile",
+    "ResNet50",
+    "ResNet50V2",
+    "ResNetRS50",
+    "DenseNet121",
+    "Xception",
+    "InceptionV3",
+    "InceptionResNetV2",
+    "ConvNeXtTiny",
+    "VGG16",
+]
 """One architecture a family."""
 
 # Found by hand: listing them by importing both packages would cost a minute.
@@ -46,7 +63,11 @@ FAMILIES = {
     "Xception": "",
 }
 ONLY_IN_TF_KERAS = {
-    "RegNet": " ".join(f"{kind}{size}" for kind in "XY" for size in "002 004 006 008 016 032 040 064 080 120 160 320".split()),
+    "RegNet": " ".join(
+        f"{kind}{size}"
+        for kind in "XY"
+        for size in ["002", "004", "006", "008", "016", "032", "040", "064", "080", "120", "160", "320"]
+    ),
     "ResNetRS": "50 101 152 200 270 350 420",
 }
 

@@ -121,7 +121,13 @@ def _our_cell(folder: Path, step: dict[str, Any]) -> dict[str, Any]:
     notes = [note for record in records for note in record.notes]
     quantized = model.quantization_aware or "quantization" in step["technique"]
     agrees = difference <= (INTEGER_TOLERANCE if quantized else FLOAT_TOLERANCE)
-    return {"outcome": "agrees" if agrees else "differs", "difference": difference, "sensitivity": sensitivity, "left": len(notes), "notes": notes[:40]}
+    return {
+        "outcome": "agrees" if agrees else "differs",
+        "difference": difference,
+        "sensitivity": sensitivity,
+        "left": len(notes),
+        "notes": notes[:40],
+    }
 
 
 def _difference(model: Any, context: Any) -> tuple[float, float]:
