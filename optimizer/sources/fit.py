@@ -22,6 +22,7 @@ def prepare(dataset: Dataset, summary: ModelSummary) -> PreparedData:
         InputError: UNSUPPORTED_MODEL for several inputs or outputs, DATA_MODEL_MISMATCH where data and model cannot go together.
     """
     _require_single(summary)
+    _require_numbers(summary)
     input_shape, notes = agreed_shape(dataset, summary)
     output_shape = _output_shape(summary, input_shape)
     _check_vocabulary(dataset, summary)
@@ -59,8 +60,23 @@ def _require_single(summary: ModelSummary) -> None:
             )
 
 
+def _require_numbers(summary: ModelSummary) -> None:
+    if summary.input_dtypes[0].startswith(("string", "complex", "resource", "variant")):
+        raise InputError(
+            "The model's input takes no numbers",
+            code="UNSUPPORTED_MODEL",
+            place=summary.name,
+            expected="floating-point numbers or integers",
+            received=summary.input_dtypes[0],
+            fix="Take out the part that turns texts into numbers, and bring the numbers as data.",
+        )
+
+
 def _input_dtype(summary: ModelSummary) -> str:
+    """What samples are handed over as; a file with a quantized input is given real values, and quantizes them by its own scale."""
     dtype = summary.input_dtypes[0]
+    if any(summary.input_quantization[:1]):
+        return "float32"
     return dtype if dtype.startswith(("int", "uint", "bool")) else "float32"
 
 
