@@ -83,7 +83,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m optimizer", description="Shrink a trained Keras model and see what it costs.")
+    parser = _Parser(prog="python -m optimizer", description="Shrink a trained model and see what it costs.")
     parser.add_argument("--version", action="version", version=f"Litesmith {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(command=_inspect)
 
     run = commands.add_parser("run", help="run a recipe on a model and data")
-    run.add_argument("--model", type=Path, required=True, help=".keras (written by tf-keras) or .h5")
+    run.add_argument("--model", type=Path, required=True, help=".keras (written by tf-keras), .h5, zipped SavedModel or .tflite")
     run.add_argument("--data", required=True, help=f".npz, .csv, .zip of one folder a class, or one of {', '.join(BUNDLED_DATA)}")
     run.add_argument("--recipe", type=Path, required=True, help="recipe as JSON")
     run.add_argument("--out", type=Path, required=True, help="folder for model.tflite, report.json and recipe.json")
@@ -153,7 +153,7 @@ def _domain(setting: dict[str, Any]) -> str:
 
 def _inspect(options: argparse.Namespace) -> int:
     from optimizer.runs.run import RunKind
-    from optimizer.sources.summary import model_summary_from_json
+    from optimizer.sources.summary import WHOLE_MODEL, model_summary_from_json
 
     _check_readable(options.model)
     model = {"kind": RunKind.INSPECT_MODEL.value, "model": str(options.model.absolute()), "model_name": options.model.name}
@@ -168,12 +168,16 @@ def _inspect(options: argparse.Namespace) -> int:
     print(f"{printable(summary.name)}: accepted ({summary.format}, {summary.size_bytes:,} bytes)")
     print(f"{len(summary.layers)} layers, {summary.parameters:,} parameters, {macs} MACs")
     print(f"inputs {list(summary.input_shapes)}, outputs {list(summary.output_shapes)}, ends in {summary.output_activation}")
-    verdicts = {name: {finding.layer: finding for finding in found} for name, found in findings.items()}
+    for name, judged in findings.items():
+        for refused in judged:
+            if refused.layer == WHOLE_MODEL:
+                print(f"{name}: {refused.verdict.value}, {refused.reason}. {refused.fix}")
+    verdicts = {name: {finding.layer: finding for finding in judged} for name, judged in findings.items()}
     for layer in summary.layers:
         macs = "?" if layer.macs is None else f"{layer.macs:,}"
         print(f"\n{printable(layer.name)}  {layer.class_name}  {layer.parameters:,} parameters  {macs} MACs")
-        for name, found in verdicts.items():
-            finding = found.get(layer.name)
+        for name, by_layer in verdicts.items():
+            finding = by_layer.get(layer.name)
             if finding is not None:
                 print(f"    {name:<28} {finding.verdict.value}" + (f": {finding.reason}" if finding.reason else ""))
     return 0

@@ -6,6 +6,7 @@ The exported graph has a batch of one, as devices run it: microcontroller runtim
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,42 @@ import numpy.typing as npt
 from optimizer.errors import RunError
 from optimizer.litert_file import LiteRTFile
 from optimizer.quiet import quiet_standard_error
-from optimizer.sources.saved_model import LoadedSavedModel
 
 FEWEST_WEIGHTS = 1024
 """TensorFlow's converter quantizes no smaller kernel in a dynamic-range file."""
 SEQUENCE_OPERATORS = frozenset({"WHILE", "GATHER", "EMBEDDING_LOOKUP", "UNIDIRECTIONAL_SEQUENCE_LSTM"})
 RepresentativeDataset = Callable[[], Iterator[list[npt.NDArray[Any]]]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LoadedSavedModel:
+    """The graph that a SavedModel serves.
+
+    Args:
+        trackable: What tf.saved_model.load gave; it holds the variables.
+        function: The concrete function of the signature, which takes named tensors and gives a dictionary.
+        input_name: Name of its only input.
+        output_name: Name of its only output.
+        input_shape: Shape of a single sample's input batch (1, ...), as the data have it.
+    """
+
+    trackable: Any
+    function: Any
+    input_name: str
+    output_name: str
+    input_shape: tuple[int, ...]
+
+    def concrete_function(self) -> Any:
+        """The graph for one sample at a time, as a tf.function's concrete function of one tensor."""
+        import tensorflow as tf
+
+        spec = self.function.structured_input_signature[1][self.input_name]
+
+        @tf.function(input_signature=[tf.TensorSpec(self.input_shape, spec.dtype, name=self.input_name)])  # type: ignore[untyped-decorator]
+        def infer(values: Any) -> Any:
+            return self.function(**{self.input_name: values})[self.output_name]
+
+        return infer.get_concrete_function()
 
 
 def converter_for(model: Any) -> Any:

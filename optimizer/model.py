@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optimizer.errors import RunError
 from optimizer.promises import Promise, SharedValues
-from optimizer.sources.saved_model import LoadedSavedModel
 from optimizer.technique import Stage
+
+if TYPE_CHECKING:
+    from optimizer.conversion import LoadedSavedModel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

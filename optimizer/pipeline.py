@@ -163,9 +163,7 @@ def _original(job: Job, read: _Read) -> Model:
         return Model(litert=load_tflite(job.model, read.summary))
     if read.summary.format == "saved_model":
         folder = job.work / "saved_model"
-        return Model(
-            saved_model=load_saved_model(job.model, read.summary, folder=folder, input_shape=read.data.input_shape)
-        )
+        return Model(saved_model=load_saved_model(job.model, read.summary, folder=folder, input_shape=read.data.input_shape))
     return Model(keras=load_keras_model(job.model, read.summary))
 
 

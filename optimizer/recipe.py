@@ -80,9 +80,8 @@ def check_takes(recipe: Recipe, model: ModelSummary) -> None:
     for number, step in enumerate(recipe.steps):
         refusal = step.refusal_of(model)
         if refusal is not None:
-            raise InputError(
-                f"Step {number + 1} ({step.name}): {refusal.reason}", code=refusal.code, place=model.name, fix=refusal.fix
-            )
+            what = f"Step {number + 1} ({step.name}): {refusal.reason}"
+            raise InputError(what, code=refusal.code, place=model.name, fix=refusal.fix)
 
 
 _STAGE_WORDS = {Stage.KERAS: "Keras model", Stage.LITERT: "converted .tflite"}

@@ -6,10 +6,9 @@ import errno
 import hashlib
 import shutil
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from optimizer.conversion import LoadedSavedModel
 from optimizer.errors import InputError
 from optimizer.sources.damage import ZIP_DAMAGE
 from optimizer.sources.preflight.saved_model import model_members
@@ -18,37 +17,6 @@ from optimizer.sources.summary import ModelSummary
 SIGNATURE = "serving_default"
 CHUNK_BYTES = 1024**2
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LoadedSavedModel:
-    """The graph that a SavedModel serves.
-
-    Args:
-        trackable: What tf.saved_model.load gave; it holds the variables.
-        function: The concrete function of the signature, which takes named tensors and gives a dictionary.
-        input_name: Name of its only input.
-        output_name: Name of its only output.
-        input_shape: Shape of a single sample's input batch (1, ...), as the data have it.
-    """
-
-    trackable: Any
-    function: Any
-    input_name: str
-    output_name: str
-    input_shape: tuple[int, ...]
-
-    def concrete_function(self) -> Any:
-        """The graph for one sample at a time, as a tf.function's concrete function of one tensor."""
-        import tensorflow as tf
-
-        spec = self.function.structured_input_signature[1][self.input_name]
-
-        @tf.function(input_signature=[tf.TensorSpec(self.input_shape, spec.dtype, name=self.input_name)])  # type: ignore[untyped-decorator]
-        def infer(values: Any) -> Any:
-            return self.function(**{self.input_name: values})[self.output_name]
-
-        return infer.get_concrete_function()
 
 
 def load_saved_model(path: Path, summary: ModelSummary, *, folder: Path, input_shape: tuple[int, ...]) -> LoadedSavedModel:

@@ -7,13 +7,23 @@ from typing import Literal
 import streamlit as st
 
 from optimizer.runs.run import Project
-from optimizer.sources.summary import ModelSummary, Shape, Verdict, model_summary_from_json
+from optimizer.sources.summary import WHOLE_MODEL, ModelSummary, Shape, Verdict, model_summary_from_json
 from optimizer.technique import registry
 from pages.components.format import bytes_text, count_text, literal
 from pages.components.recipe_draft import title
 
 MOST_ROWS = 14
 MOST_HEIGHT_PX = 470
+FORMAT_WORDS = {
+    "keras": "tf-keras .keras, architecture and weights are both there and fit each other",
+    "h5": "Keras .h5, architecture and weights are both there and fit each other",
+    "saved_model": "zipped SavedModel; it can be converted and quantized, but not trained further",
+    "tflite": ".tflite, measured as it is; it can be quantized where it is float, but not trained further",
+}
+SAFE_WORDS = {
+    True: "all of known classes, none holds code",
+    False: "all of them known, none touches files, the network or code of its own",
+}
 GRID_MARKS = {Verdict.WORKS: "●", Verdict.LEFT: "○ left", Verdict.IMPOSSIBLE: "✕ no"}
 
 
@@ -37,8 +47,8 @@ def _draw_checks(model: ModelSummary, expects: str) -> None:
     outputs = ", ".join("unknown" if shape is None else shape_text(shape) for shape in model.output_shapes)
     weighted = sum(1 for layer in model.layers if layer.parameters)
     lines = [
-        f"Format: {'tf-keras .keras' if model.format == 'keras' else 'Keras .h5'}, architecture and weights are both there and fit each other",
-        f"Safe to load: {len(model.layers)} layers ({weighted} with weights), all of known classes, none holds code",
+        f"Format: {FORMAT_WORDS[model.format]}",
+        f"Safe to load: {len(model.layers)} {'layers' if model.is_keras else 'operators'} ({weighted} with weights), {SAFE_WORDS[model.is_keras]}",
         f"Takes {inputs}, gives {outputs} ({model.output_activation})",
     ]
     if expects:
@@ -91,5 +101,8 @@ def _draw_grid(model: ModelSummary) -> None:
     columns: dict[str, list[str]] = {"Layer": layers}
     for name, cls in registry().items():
         marks = {finding.layer: GRID_MARKS[finding.verdict] for finding in cls().check(model)}
-        columns[title(name)] = [marks.get(layer, "–") for layer in layers]
+        columns[title(name)] = [marks.get(layer, marks.get(WHOLE_MODEL, "–")) for layer in layers]
+    for refusal in dict.fromkeys(cls().refusal_of(model) for cls in registry().values()):
+        if refusal is not None:
+            st.caption(literal(f"✕ no: {refusal.reason}. {refusal.fix}", 300))
     st.dataframe(columns, hide_index=True, height=table_height(len(layers)))

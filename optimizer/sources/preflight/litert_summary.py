@@ -58,12 +58,18 @@ class _Reader:
                 "The .tflite takes or gives nothing", code="UNSUPPORTED_MODEL", place=name, expected="an input and an output"
             )
         for tensor in inputs:
-            self._add(LayerSummary(name=self._name(0, tensor, "input"), class_name="InputLayer", **self._output(0, tensor)), 0, [tensor])
+            self._add(
+                LayerSummary(name=self._name(0, tensor, "input"), class_name="InputLayer", **self._output(0, tensor)), 0, [tensor]
+            )
         for operator in self._file.operators:
             self._read_operator(operator)
         for tensor in outputs:
             if (0, tensor) not in self._makers:
-                self._add(LayerSummary(name=self._name(0, tensor, "output"), class_name="CONSTANT", **self._output(0, tensor)), 0, [tensor])
+                self._add(
+                    LayerSummary(name=self._name(0, tensor, "output"), class_name="CONSTANT", **self._output(0, tensor)),
+                    0,
+                    [tensor],
+                )
         return ModelSummary(
             name=name,
             sha256=sha256,
@@ -201,7 +207,9 @@ class _Reader:
             notes.append(f"The file has {signatures} signatures; its first graph is measured.")
         batches = {shape[0] for tensor in self._file.inputs if (shape := self._shape(0, tensor))[0] not in (None, 1)}
         if batches:
-            notes.append(f"It takes {max(n or 1 for n in batches)} samples at a time: latency and MACs are those of one such call.")
+            notes.append(
+                f"It takes {max(n or 1 for n in batches)} samples at a time: latency and MACs are those of one such call."
+            )
         return notes
 
 

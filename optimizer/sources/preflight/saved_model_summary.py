@@ -36,7 +36,14 @@ TYPES = {
 FLOAT_TYPES = frozenset({"float32", "float64", "float16", "bfloat16"})
 SAME_VALUES = frozenset({"Identity", "ReadVariableOp", "Cast", "StopGradient", "EnsureShape"})
 PASSING_ON = SAME_VALUES | {"Reshape", "Squeeze", "ExpandDims", "Transpose"}
-ENDINGS = {"Softmax": "softmax", "Sigmoid": "sigmoid", "LogSoftmax": "log_softmax", "Tanh": "tanh", "Relu": "relu", "Relu6": "relu6"}
+ENDINGS = {
+    "Softmax": "softmax",
+    "Sigmoid": "sigmoid",
+    "LogSoftmax": "log_softmax",
+    "Tanh": "tanh",
+    "Relu": "relu",
+    "Relu6": "relu6",
+}
 NO_COMPUTATION = frozenset({"NoOp", "Assert", "AssignVariableOp", "VarHandleOp", "Const", "Placeholder"})
 MAX_VISITS = 200_000
 MAX_DEPTH = 60
@@ -239,9 +246,7 @@ class _Trace:
                 self._counted.add(value.stored)
                 parameters += math.prod(value.shape)
         name = _unused(node.name, set(self._layers))
-        self._layers[name] = LayerSummary(
-            name=name, class_name=node.op, weight_shapes=weights, parameters=parameters, macs=None
-        )
+        self._layers[name] = LayerSummary(name=name, class_name=node.op, weight_shapes=weights, parameters=parameters, macs=None)
 
 
 def _node_of(tensor: str) -> str:
