@@ -168,6 +168,11 @@ class LiteRTFile:
         elements = math.prod(self.shape(graph, stored))
         return [StoredKernel(name=tensor_name(tensor), dtype=self.type_name(tensor.type), elements=elements)]
 
+    def has_open_axes(self, subgraph: int, tensor: int) -> bool:
+        """Whether an axis beside the batch is open, so that the stored shape says nothing of the samples."""
+        signature = self.model.subgraphs[subgraph].tensors[tensor].shapeSignature
+        return signature is not None and any(int(n) < 0 for n in signature[1:])
+
     def locate(self, kernel: Array) -> StoredTensor | None:
         """Find where a Keras kernel of any layout ended up, or None where nothing resembles it.
 

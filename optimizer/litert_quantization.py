@@ -243,9 +243,19 @@ def _failure(reason: str) -> RunError:
 def _calibration_data(float_file: bytes, samples: npt.NDArray[Any]) -> dict[str, list[dict[str, Any]]]:
     from ai_edge_litert.interpreter import Interpreter
 
-    signatures = Interpreter(model_content=float_file).get_signature_list()
-    name, signature = next(iter(signatures.items()))
-    return {name: [{signature["inputs"][0]: np.ascontiguousarray(sample[None])} for sample in samples]}
+    interpreter = Interpreter(model_content=float_file)
+    name, signature = next(iter(interpreter.get_signature_list().items()))
+    shape = [int(n) for n in interpreter.get_input_details()[0]["shape"]]
+    return {name: [{signature["inputs"][0]: np.ascontiguousarray(_filling(sample, shape))} for sample in samples]}
+
+
+def _filling(sample: npt.NDArray[Any], shape: list[int]) -> npt.NDArray[Any]:
+    """One sample as the input of a file that may take several at a time, or leave axes open."""
+    if sample.size == np.prod(shape):
+        return sample.reshape(shape)
+    if len(shape) > 1 and sample.size * shape[0] == np.prod(shape):
+        return np.repeat(sample[None], shape[0], axis=0).reshape(shape)
+    return sample[None]
 
 
 def _mend_zero_scales(content: bytes) -> bytes:

@@ -267,7 +267,11 @@ def _way_out(stage: str, promiser: str) -> str:
 def _measure_result(content: bytes, context: RunContext, baseline: Baseline) -> Result:
     """Measure the result beside the baseline. A baseline that was made within this run gets its latency here."""
     latencies = measure_latency(
-        [baseline.content, content], threads=context.threads, seed=context.seed, check_cancelled=context.check_cancelled
+        [baseline.content, content],
+        threads=context.threads,
+        seed=context.seed,
+        sample_shape=context.data.input_shape,
+        check_cancelled=context.check_cancelled,
     )
     old = baseline.measured if "latency_ms" in baseline.measured.metrics else baseline.measured.with_latency(latencies[0])
     new = measure(content, context, baseline_outputs=old.quality.outputs).with_latency(latencies[1])

@@ -28,7 +28,7 @@ def _is_bias(file: LiteRTFile, name: str) -> bool:
 
 
 def macs(file: LiteRTFile) -> int | None:
-    """Multiply-accumulates of one invocation; None where the graph loops (the number of turns is not in the file)."""
+    """Multiply-accumulates of one invocation; None where the graph loops or leaves axes open (how often, how long is not in the file)."""
     total = 0
     for operator in file.operators:
         count = operator_macs(file, operator)
@@ -39,10 +39,12 @@ def macs(file: LiteRTFile) -> int | None:
 
 
 def operator_macs(file: LiteRTFile, operator: StoredOperator) -> int | None:
-    """Multiply-accumulates of one operator; None for a loop, and for shapes that the operator cannot have."""
+    """Multiply-accumulates of one operator; None for a loop, for axes that are open, and for shapes that the operator cannot have."""
     if operator.name == "WHILE":
         return None
     count = _COUNTS.get(operator.name)
+    if count is not None and any(file.has_open_axes(operator.subgraph, tensor) for tensor in operator.outputs):
+        return None
     try:
         return 0 if count is None else count(file, operator)
     except IndexError:

@@ -99,7 +99,6 @@ class _Reader:
         activation = self._activation(operator)
         if activation:
             config["activation"] = activation
-        output_shape = self._shape(graph, first) if first >= 0 else None
         makers = [self._makers[graph, tensor].name for tensor in operator.inputs if (graph, tensor) in self._makers]
         layer = LayerSummary(
             name=self._name(graph, first, operator.name.lower()),
@@ -108,9 +107,8 @@ class _Reader:
             weight_shapes={key: self._file.shape(graph, tensor) for key, tensor in weights.items()},
             inbound=tuple(dict.fromkeys(makers)),
             parameters=sum(self._count(graph, tensor) for tensor in weights.values()),
-            # Where an axis is open, the counts depend on the samples.
-            macs=None if None in (output_shape or ())[1:] else operator_macs(self._file, operator),
-            output_shape=output_shape,
+            macs=operator_macs(self._file, operator),
+            output_shape=self._shape(graph, first) if first >= 0 else None,
         )
         self._add(layer, graph, operator.outputs)
 
