@@ -236,7 +236,8 @@ class StoredKernels(Promise):
     @property
     def statement(self) -> str:
         """The promise in words."""
-        return f"the kernels of {', '.join(self.operators)} are stored as {' or '.join(self.dtypes)}"
+        size = f" of {self.fewest_weights:,} weights and more" if self.fewest_weights else ""
+        return f"the kernels{size} of {', '.join(self.operators)} are stored as {' or '.join(self.dtypes)}"
 
     def check_litert(self, file: LiteRTFile, keras_model: Any) -> PromiseResult:
         """Look up what each operator multiplies with."""
@@ -246,7 +247,7 @@ class StoredKernels(Promise):
         wrong = [f"{kernel.name} is stored as {kernel.dtype}" for kernel in wanted if kernel.dtype not in self.dtypes]
         if wrong:
             return self.result(False, "; ".join(wrong[:3]))
-        return self.result(True, f"checked on {len(wanted)} kernels")
+        return self.result(True if wanted else None, f"checked on {len(wanted)} kernels")
 
 
 @dataclass(frozen=True, kw_only=True)

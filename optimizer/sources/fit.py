@@ -147,11 +147,11 @@ def _output_shape(summary: ModelSummary, input_shape: tuple[int, ...]) -> tuple[
 
 
 def _check_vocabulary(dataset: Dataset, summary: ModelSummary) -> None:
-    """A model that starts with an Embedding takes whole numbers below its `input_dim`."""
+    """A model that starts with an Embedding takes whole numbers below the number of its rows."""
     first = _first_layer(summary)
-    if first is None or first.class_name != "Embedding":
+    rows = 0 if first is None else vocabulary(first)
+    if not rows:
         return
-    rows = int(first.config.get("input_dim", 0))
     for name in SPLITS:
         x = getattr(dataset, name).x
         if x.min() < 0 or x.max() >= rows or (x.dtype.kind == "f" and np.any(x != np.floor(x))):
@@ -163,6 +163,15 @@ def _check_vocabulary(dataset: Dataset, summary: ModelSummary) -> None:
                 received=f"{x.min():g} to {x.max():g}",
                 fix="Use the vocabulary that the model was trained with.",
             )
+
+
+def vocabulary(layer: LayerSummary) -> int:
+    """Rows of the table that a layer looks numbers up in; 0 where it looks up none."""
+    if layer.class_name == "Embedding":
+        return int(layer.config.get("input_dim", 0))
+    looks_up = layer.kind == "Embedding" or layer.class_name == "GATHER"
+    table = next(iter(layer.weight_shapes.values()), ()) if looks_up else ()
+    return table[0] if len(table) > 1 else 0
 
 
 def _first_layer(summary: ModelSummary) -> LayerSummary | None:
