@@ -45,7 +45,7 @@ class Recipe:
 
     def in_words(self) -> str:
         """The steps in a few words, e.g. "prune 80 % → int8"."""
-        return " → ".join(step.in_words() for step in self.steps) or "float32, unchanged"
+        return " → ".join(step.in_words() for step in self.steps) or "unchanged"
 
     def estimate(self, parameters: int) -> SizeEstimate:
         """Size of the result, guessed from the steps alone."""

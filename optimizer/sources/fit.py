@@ -9,6 +9,7 @@ import numpy as np
 
 from optimizer.errors import InputError
 from optimizer.sources.dataset import Dataset, PreparedData, Task
+from optimizer.sources.scaling import vocabulary
 from optimizer.sources.summary import LayerSummary, ModelSummary
 from optimizer.sources.targets import SPLITS, all_targets, as_classes, as_values, class_range, target_shape, without_labels
 
@@ -163,15 +164,6 @@ def _check_vocabulary(dataset: Dataset, summary: ModelSummary) -> None:
                 received=f"{x.min():g} to {x.max():g}",
                 fix="Use the vocabulary that the model was trained with.",
             )
-
-
-def vocabulary(layer: LayerSummary) -> int:
-    """Rows of the table that a layer looks numbers up in; 0 where it looks up none."""
-    if layer.class_name == "Embedding":
-        return int(layer.config.get("input_dim", 0))
-    looks_up = layer.kind == "Embedding" or layer.class_name == "GATHER"
-    table = next(iter(layer.weight_shapes.values()), ()) if looks_up else ()
-    return table[0] if len(table) > 1 else 0
 
 
 def _first_layer(summary: ModelSummary) -> LayerSummary | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -97,6 +97,12 @@ class LayerSummary:
             if isinstance(activation, Mapping):
                 activation = activation.get("name", "linear")
         return str(activation or "linear")
+
+
+def common_folder(names: Iterable[str]) -> str:
+    """The first part with its slash ("sequential/") that all names with a slash share; "" for none. It tells them apart from nothing."""
+    folders = {name.partition("/")[0] for name in names if "/" in name}
+    return f"{folders.pop()}/" if len(folders) == 1 else ""
 
 
 @dataclass(frozen=True, kw_only=True)

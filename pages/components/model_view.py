@@ -9,7 +9,7 @@ import streamlit as st
 from optimizer.runs.run import Project
 from optimizer.sources.summary import WHOLE_MODEL, ModelSummary, Shape, Verdict, model_summary_from_json
 from optimizer.technique import registry
-from pages.components.format import bytes_text, count_text, literal
+from pages.components.format import bytes_text, count_text, counted, literal
 from pages.components.recipe_draft import title
 
 MOST_ROWS = 14
@@ -19,10 +19,6 @@ FORMAT_WORDS = {
     "h5": "Keras .h5, architecture and weights are both there and fit each other",
     "saved_model": "zipped SavedModel; it can be converted and quantized, but not trained further",
     "tflite": ".tflite, measured as it is; it can be quantized where it is float, but not trained further",
-}
-SAFE_WORDS = {
-    True: "all of known classes, none holds code",
-    False: "all of them known, none touches files, the network or code of its own",
 }
 GRID_MARKS = {Verdict.WORKS: "●", Verdict.LEFT: "○ left", Verdict.IMPOSSIBLE: "✕ no"}
 
@@ -45,10 +41,9 @@ def draw_model(project: Project) -> None:
 def _draw_checks(model: ModelSummary, expects: str) -> None:
     inputs = ", ".join(shape_text(shape) for shape in model.input_shapes)
     outputs = ", ".join("unknown" if shape is None else shape_text(shape) for shape in model.output_shapes)
-    weighted = sum(1 for layer in model.layers if layer.parameters)
     lines = [
         f"Format: {FORMAT_WORDS[model.format]}",
-        f"Safe to load: {len(model.layers)} {'layers' if model.is_keras else 'operators'} ({weighted} with weights), {SAFE_WORDS[model.is_keras]}",
+        f"Safe to load: {_safety(model)}",
         f"Takes {inputs}, gives {outputs} ({model.output_activation})",
     ]
     if expects:
@@ -58,6 +53,16 @@ def _draw_checks(model: ModelSummary, expects: str) -> None:
             st.markdown(f":green[:material/check:] {literal(line, 300)}")
         for note in model.notes:
             st.markdown(f":orange[:material/info:] {literal(note, 300)}")
+
+
+def _safety(model: ModelSummary) -> str:
+    weighted = sum(1 for layer in model.layers if layer.parameters)
+    if model.format == "saved_model":
+        return f"its ops only compute, none touches files or the network; {weighted} of them use the variables"
+    if model.format == "tflite":
+        operators = sum(1 for layer in model.layers if layer.class_name != "InputLayer")
+        return f"{counted(operators, 'operator')} ({weighted} with weights), all of them LiteRT's own"
+    return f"{counted(len(model.layers), 'layer')} ({weighted} with weights), all of known classes, none holds code"
 
 
 def shape_text(shape: Shape) -> str:

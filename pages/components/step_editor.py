@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from optimizer.errors import OptimizerError
 from optimizer.sources.summary import ModelSummary
-from optimizer.technique import Technique, registry
+from optimizer.technique import Refusal, Technique, registry
 from pages.components.expected import summary_of_technique, whole_refusal
 from pages.components.format import literal
 from pages.components.guard import show_error
@@ -29,12 +29,25 @@ def draw_steps(draft: Draft, model: ModelSummary, change: Change) -> Draft:
     """
     if not draft.steps:
         gives = "measures the .tflite as it is" if model.format == "tflite" else "gives the original as a float32 .tflite"
-        st.info(f"No steps yet: this recipe {gives}. Choose a preset above or add a step.")
+        possible = any(whole_refusal(cls, model) is None for _, cls in _menu())
+        st.info(f"No steps yet: this recipe {gives}.{' Choose a preset above or add a step.' if possible else ''}")
     for number, step in enumerate(draft.steps):
         with st.container(border=True, key=f"step-{step.uid}", gap="xsmall"):
             draft = _draw_step(draft, step, number, model, change)
     _draw_add(draft, model, change)
+    _draw_refusals(model)
     return draft
+
+
+def _draw_refusals(model: ModelSummary) -> None:
+    """Which techniques the model itself rules out, and what would bring them back."""
+    refused: dict[Refusal, list[str]] = {}
+    for name, cls in _menu():
+        refusal = whole_refusal(cls, model)
+        if refusal is not None:
+            refused.setdefault(refusal, []).append(title(name))
+    for refusal, names in refused.items():
+        st.caption(literal(f"Not with this model: {', '.join(names)} ({refusal.reason}). {refusal.fix}", 400))
 
 
 def _draw_step(draft: Draft, step: DraftStep, number: int, model: ModelSummary, change: Change) -> Draft:

@@ -9,7 +9,7 @@ from typing import Any
 from optimizer.errors import InputError
 from optimizer.litert_file import LiteRTFile, StoredOperator, tensor_name
 from optimizer.measure.operations import operator_macs
-from optimizer.sources.summary import LayerSummary, ModelSummary, Quantization, Shape
+from optimizer.sources.summary import LayerSummary, ModelSummary, Quantization, Shape, common_folder
 
 WEIGHT_NAMES: Mapping[str, Mapping[int, str]] = {
     "CONV_2D": {1: "kernel", 2: "bias"},
@@ -47,6 +47,8 @@ class _Reader:
     def __init__(self, file: LiteRTFile) -> None:
         self._file = file
         self._names: set[str] = set()
+        made = [operator.outputs[0] for operator in file.operators if operator.subgraph == 0 and operator.outputs]
+        self._folder = common_folder(self._given_name(0, tensor) for tensor in made)
         self._makers: dict[tuple[int, int], LayerSummary] = {}
         self._counted: set[int] = set()
         self._layers: list[LayerSummary] = []
@@ -150,13 +152,16 @@ class _Reader:
 
     def _name(self, graph: int, tensor: int, kind: str) -> str:
         """The tensor's name, shortened to what converters put first, and numbered where it is there already."""
-        given = tensor_name(self._tensor(graph, tensor)).split(";")[0] if tensor >= 0 else ""
+        given = self._given_name(graph, tensor).removeprefix(self._folder) if tensor >= 0 else ""
         wanted = (f"subgraph {graph}/" if graph else "") + (given or f"{kind}_{len(self._layers)}")
         found, number = wanted, 2
         while found in self._names:
             found, number = f"{wanted} ({number})", number + 1
         self._names.add(found)
         return found
+
+    def _given_name(self, graph: int, tensor: int) -> str:
+        return tensor_name(self._tensor(graph, tensor)).split(";")[0]
 
     def _tensor(self, graph: int, tensor: int) -> Any:
         return self._file.model.subgraphs[graph].tensors[tensor]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from optimizer.errors import InputError
 from optimizer.sources.preflight.saved_model_graph import GraphNode, MetaGraph, Signature, TensorInfo
-from optimizer.sources.summary import LayerSummary, ModelSummary, Shape
+from optimizer.sources.summary import LayerSummary, ModelSummary, Shape, common_folder
 
 SIGNATURE = "serving_default"
 SERVING_TAG = "serve"
@@ -89,7 +90,9 @@ def summarize_saved_model(graphs: Sequence[MetaGraph], *, name: str, sha256: str
     except _TooLargeError:
         layers, endings = _variables(graph), {}
         notes.append("The graph is too deeply nested to tell which op uses which variable; its variables stand for the layers.")
-    taken = {layer.name for layer in layers}
+    folder = common_folder(layer.name for layer in layers)
+    taken: set[str] = set()
+    layers = [dataclasses.replace(layer, name=_unused(layer.name.removeprefix(folder), taken)) for layer in layers]
     outputs = {key: _unused(key, taken) for key in signature.outputs}
     return ModelSummary(
         name=name,
