@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optimizer.environment import Host, this_host
-from optimizer.sources.summary import Finding, ModelSummary, Verdict
+from optimizer.sources.summary import WHOLE_MODEL, Finding, ModelSummary, Verdict
 from optimizer.speed import odd_channels_in_words
 from optimizer.technique import Technique, registry
 
@@ -35,6 +35,12 @@ class Grid:
     findings: dict[str, dict[str, Finding]]
     cautions: dict[str, list[str]]
     model_cautions: list[str]
+
+    def verdict(self, technique: str, layer: str) -> Verdict | None:
+        """What the technique can do with the layer; None where it has nothing to do there."""
+        found = self.findings[technique]
+        finding = found.get(WHOLE_MODEL) or found.get(layer)
+        return None if finding is None else finding.verdict
 
     def reasons(self) -> list[Reason]:
         """Every verdict that needs a word, layers of the same one together; impossible ones first, then by the number of layers."""

@@ -8,10 +8,16 @@ import streamlit as st
 
 from optimizer.runs.run import Project
 from optimizer.sources.summary import ModelSummary, Shape, model_summary_from_json
-from pages.components.format import bytes_text, count_text, literal
+from pages.components.format import bytes_text, count_text, counted, literal
 
 MOST_ROWS = 14
 MOST_HEIGHT_PX = 470
+FORMAT_WORDS = {
+    "keras": "tf-keras .keras, architecture and weights are both there and fit each other",
+    "h5": "Keras .h5, architecture and weights are both there and fit each other",
+    "saved_model": "zipped SavedModel; it can be converted and quantized, but not trained further",
+    "tflite": ".tflite, measured as it is; it can be quantized where it is float, but not trained further",
+}
 
 
 def draw_model(project: Project) -> None:
@@ -30,10 +36,9 @@ def draw_model(project: Project) -> None:
 def _draw_checks(model: ModelSummary, expects: str) -> None:
     inputs = ", ".join(shape_text(shape) for shape in model.input_shapes)
     outputs = ", ".join("unknown" if shape is None else shape_text(shape) for shape in model.output_shapes)
-    weighted = sum(1 for layer in model.layers if layer.parameters)
     lines = [
-        f"Format: {'tf-keras .keras' if model.format == 'keras' else 'Keras .h5'}, architecture and weights are both there and fit each other",
-        f"Safe to load: {len(model.layers)} layers ({weighted} with weights), all of known classes, none holds code",
+        f"Format: {FORMAT_WORDS[model.format]}",
+        f"Safe to load: {_safety(model)}",
         f"Takes {inputs}, gives {outputs} ({model.output_activation})",
     ]
     if expects:
@@ -43,6 +48,16 @@ def _draw_checks(model: ModelSummary, expects: str) -> None:
             st.markdown(f":green[:material/check:] {literal(line, 300)}")
         for note in model.notes:
             st.markdown(f":orange[:material/info:] {literal(note, 300)}")
+
+
+def _safety(model: ModelSummary) -> str:
+    weighted = sum(1 for layer in model.layers if layer.parameters)
+    if model.format == "saved_model":
+        return f"its ops only compute, none touches files or the network; {weighted} of them use the variables"
+    if model.format == "tflite":
+        operators = sum(1 for layer in model.layers if layer.class_name != "InputLayer")
+        return f"{counted(operators, 'operator')} ({weighted} with weights), all of them LiteRT's own"
+    return f"{counted(len(model.layers), 'layer')} ({weighted} with weights), all of known classes, none holds code"
 
 
 def shape_text(shape: Shape) -> str:
