@@ -66,8 +66,9 @@ class LayerSummary:
 class ModelSummary:
     """A model file read without TensorFlow.
 
-    `format` is "keras" (tf-keras .keras) or "h5"; shapes have the batch axis first; `training_config` is what the file says
-    about loss and metrics, empty where it was saved without.
+    `format` is "keras" or "h5"; `keras_version` is the Keras 3 that wrote the file ("3.15.1"), empty where tf-keras did. Layers are
+    those of the translation into tf-keras. Shapes have the batch axis first; `training_config` is what the file says about loss and
+    metrics, empty where it was saved without.
     """
 
     name: str
@@ -82,6 +83,7 @@ class ModelSummary:
     input_dtypes: tuple[str, ...] = ("float32",)
     training_config: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    keras_version: str = ""
 
     @property
     def parameters(self) -> int:
@@ -123,6 +125,7 @@ class ModelSummary:
             "name": self.name,
             "sha256": self.sha256,
             "format": self.format,
+            "keras_version": self.keras_version,
             "size_bytes": self.size_bytes,
             "class_name": self.class_name,
             "parameters": self.parameters,
@@ -164,6 +167,7 @@ def model_summary_from_json(record: Mapping[str, Any]) -> ModelSummary:
         input_dtypes=tuple(record["input_dtypes"]),
         training_config=record["training_config"],
         notes=tuple(record["notes"]),
+        keras_version=record.get("keras_version", ""),
         layers=tuple(
             LayerSummary(
                 name=layer["name"],
