@@ -127,6 +127,9 @@ def _load(job: Job, read: _Read, report: Report, cancelled: Callable[[], bool]) 
     second = None
     if job.second_model is not None and read.second is not None:
         second = Model(keras=load_keras_model(job.second_model, read.second))
+    agreement = _agreement(job, read.summary, original, report)
+    # The original of Keras 3 took random numbers of its own.
+    tf.keras.utils.set_random_seed(job.recipe.seed)
     job.work.mkdir(parents=True, exist_ok=True)
     return RunContext(
         seed=job.recipe.seed,
@@ -137,7 +140,28 @@ def _load(job: Job, read: _Read, report: Report, cancelled: Callable[[], bool]) 
         report=report,
         cancelled=cancelled,
         threads=job.threads,
+        translation=agreement,
     )
+
+
+def _agreement(job: Job, summary: ModelSummary, original: Model, report: Report) -> dict[str, Any] | None:
+    """How far a translated model is from the original of Keras 3: compared once, where the baseline is made.
+
+    Raises:
+        InputError: TRANSLATION_MISMATCH.
+    """
+    if not summary.keras_version:
+        return None
+    if job.baseline is not None:
+        record: dict[str, Any] | None = json.loads((job.baseline / "report.json").read_text())["model"].get("translation")
+        return record
+    from optimizer.sources.keras_3.agreement import compare_with_original, require_agreement
+
+    with quiet_standard_error():
+        found = compare_with_original(job.model, summary, original.keras, seed=job.recipe.seed)
+    require_agreement(found, summary)
+    report(Event(kind="note", data={"text": found.in_words(summary.keras_version)}))
+    return {**found.to_json(), "keras_version": summary.keras_version, "text": found.in_words(summary.keras_version)}
 
 
 def _baseline(job: Job, summary: ModelSummary, context: RunContext) -> tuple[Baseline, RunContext]:

@@ -64,6 +64,7 @@ def report_of(
             "format": summary.format,
             "parameters": summary.parameters,
             "macs": summary.macs,
+            "translation": context.translation,
         },
         "data": context.data.to_json(),
         "baseline": result.baseline.metrics,
