@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from optimizer.sources.keras_3.parts import Arguments, SourceLayer
+from optimizer.sources.preflight.allowlist import MODELS
 
 RECURRENT = frozenset(["LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Bidirectional"])
 SEQUENCES = ("sequences", "initial_state", "mask", "training")
@@ -25,9 +26,10 @@ PARAMETERS = {
 DEFAULT = ("inputs", "training", "mask")
 FIRST = frozenset(["inputs", "sequences", "query", "x", "images", "data"])
 MASKED = RECURRENT | frozenset(
-    ["Attention", "AdditiveAttention", "Softmax", "GlobalAveragePooling1D", "BatchNormalization", "TimeDistributed",
-     "Functional", "Sequential", "Model"]
-)  # fmt: skip
+    ["Attention", "AdditiveAttention", "Softmax", "GlobalAveragePooling1D", "BatchNormalization", "TimeDistributed", *MODELS]
+)
+FROZEN = MODELS | {"BatchNormalization"}
+"""What people call with training=False so that it stays as it is while the rest is trained."""
 IMPLICIT = ("query_mask", "value_mask", "key_mask")
 """Masks that tf-keras carries along with the tensors themselves."""
 
@@ -51,7 +53,7 @@ def _says_something(key: str, value: Any, source: SourceLayer) -> bool:
         return False
     if key == "mask":
         return source.class_name in MASKED and any(item is not None for item in (value if isinstance(value, list) else [value]))
-    if key == "training" and source.class_name in RECURRENT:
-        # Keras 3 writes training=False for a recurrent layer that nobody told so.
-        return bool(value)
+    if key == "training":
+        # Keras 3 writes down the default of a call that nobody told so, and goes by what the whole model is called with.
+        return value is False and source.class_name in FROZEN
     return not (value is False and key in ("return_attention_scores", "use_causal_mask"))

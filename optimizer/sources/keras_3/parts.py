@@ -41,13 +41,15 @@ class Arguments:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceLayer:
-    """A layer or an operation of Keras 3. `place` names it for errors; `build_shape` is the input shape it was built with."""
+    """A layer or an operation of Keras 3. `place` names it for errors; `module` is where its class comes from, as
+    the file says; `build_shape` is the input shape it was built with."""
 
     name: str
     class_name: str
     config: Mapping[str, Any]
     calls: tuple[Arguments, ...]
     place: str
+    module: str = ""
     is_operation: bool = False
     build_shape: Shape | None = None
 
@@ -82,7 +84,7 @@ class Part:
 
     `suffix` tells it from the other parts of the same translation; the part without one keeps the layer's name. `calls` are one an
     original call: the first argument, and the others by name. `weights` is the folder of its weights below the original layer's, None
-    where it has none.
+    where it has none; `reshaped` says that they have the same values in another shape.
     """
 
     class_name: str
@@ -90,6 +92,7 @@ class Part:
     calls: tuple[Arguments, ...]
     suffix: str = ""
     weights: str | None = None
+    reshaped: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,21 +140,36 @@ class Builder:
         """A TensorFlow function as a layer; `first` is its first argument, the others are by name."""
         kind = "SlicingOpLambda" if function == "__operators__.getitem" else "TFOpLambda"
         call = Arguments(args=(first,), kwargs=arguments)
-        return self._add(kind, {"function": function}, call, function.split(".")[-1].strip("_"), None)
+        return self._add(Part(class_name=kind, config={"function": function}, calls=(call,), suffix=function.split(".")[-1].strip("_")))
 
     def layer(self, class_name: str, inputs: Any, weights: str | None = None, **config: Any) -> Inner:
         """A layer of tf-keras; `inputs` is one tensor or a list."""
-        return self._add(class_name, config, Arguments(args=(inputs,)), snake_case(class_name), weights)
+        call = Arguments(args=(inputs,))
+        return self._add(Part(class_name=class_name, config=config, calls=(call,), suffix=snake_case(class_name), weights=weights))
+
+    def scaled(self, x: Tensor | Inner, rank: int, trainable: bool = True) -> Inner:
+        """`x` times the layer's one weight, a factor for each channel of the last axis: a depthwise convolution of one pixel.
+
+        LiteRT has a kernel for that, while an einsum would become a product of matrices.
+        """
+        if rank not in (3, 4):
+            raise self.source.refuse(f"works on {rank} axes", "Reshape its input to 3 or 4 axes.")
+        config: dict[str, Any] = {"kernel_size": 1, "use_bias": False}
+        if not trainable:
+            config["trainable"] = False
+        call = Arguments(args=(x,))
+        return self._add(Part(class_name=f"DepthwiseConv{rank - 2}D", config=config, calls=(call,), weights="", reshaped=True))
 
     def own(self, class_name: str, config: Mapping[str, Any], call: Arguments) -> Inner:
         """The layer that stands for the original itself: it keeps its name, its weights and all arguments of the call."""
         self._parts.append(Part(class_name=class_name, config=dict(config), calls=(call,), weights=""))
         return Inner(part="")
 
-    def _add(self, class_name: str, config: dict[str, Any], call: Arguments, kind: str, weights: str | None) -> Inner:
-        taken = {part.suffix for part in self._parts}
-        suffix = next(s for s in (kind, *(f"{kind}_{n}" for n in range(1, len(taken) + 2))) if s not in taken)
-        self._parts.append(Part(class_name=class_name, config=config, calls=(call,), suffix=suffix, weights=weights))
+    def _add(self, part: Part) -> Inner:
+        taken = {other.suffix for other in self._parts}
+        names = (part.suffix, *(f"{part.suffix}_{n}" for n in range(1, len(taken) + 2)))
+        suffix = next(name for name in names if name not in taken)
+        self._parts.append(dataclasses.replace(part, suffix=suffix))
         return Inner(part=suffix)
 
     def done(self, note: str = "") -> Parts:

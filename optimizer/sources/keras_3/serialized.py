@@ -69,3 +69,12 @@ def _object(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(settings.get("seed"), Mapping):
         settings["seed"] = None
     return {"class_name": RENAMED.get(class_name, class_name), "config": settings}
+
+
+def with_floats(config: Any, dtype: str) -> Any:
+    """A copy of a config that computes in one type of floats, whatever it was written for."""
+    if isinstance(config, Mapping):
+        return {key: with_floats(item, dtype) for key, item in config.items()}
+    if isinstance(config, list):
+        return [with_floats(item, dtype) for item in config]
+    return dtype if isinstance(config, str) and config in FLOATS and config != "float" else config

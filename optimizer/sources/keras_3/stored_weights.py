@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -39,11 +40,22 @@ def locate_checkpoint(graph: Graph, origins: Mapping[str, Origin], stored: Store
             continue
         weights = below(folders[full] + "/", stored)
         used.update(f"{folders[full]}/{key}" for key in weights)
+        if origins[full].reshaped:
+            weights = _reshaped(full, weights, inference)
         shapes[full] = checkpoint_leaf(node, weights, inference, full, place)
     for path, shape in stored.items():
         if path.startswith(ROOT + "/") and path not in used:
             raise mismatch(f"{place}, {path}", "no such weight in the architecture", f"shape {shape}")
     return Located(shapes=shapes, places={full: folders[full] for full in shapes if full in folders})
+
+
+def _reshaped(full: str, weights: Stored, inference: Inference) -> Stored:
+    """Stored shapes as tf-keras has them, where the values are as many."""
+    expected = list((inference.layers[full].weights or {}).values())
+    if len(expected) != len(weights):
+        return weights
+    same = {key: wanted for (key, shape), wanted in zip(weights.items(), expected, strict=True) if math.prod(shape) == math.prod(wanted)}
+    return {**weights, **same}
 
 
 def _folders(origins: Mapping[str, Origin], stored: Stored) -> dict[str, str]:
@@ -86,6 +98,9 @@ def locate_legacy(
             entry = places.setdefault(owner, [])
             if isinstance(entry, list):
                 entry.append(f"{group}/{name}")
+    for full, origin in origins.items():
+        if origin.reshaped:
+            owned[full] = list(_reshaped(full, dict(owned[full]), inference).items())
     shapes = {full: legacy_leaf(node, owned.get(full, []), inference, full, place) for full, node in graph.leaves()}
     return Located(shapes=shapes, places=places)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from optimizer.sources.keras_3 import attention, operations, special_layers, wrappers  # noqa: F401 (they register translators)
+from optimizer.sources.keras_3 import augmentation, expressions, operations, special_layers, wrappers  # noqa: F401 (they register translators)
 from optimizer.sources.keras_3.calls import plain_call
 from optimizer.sources.keras_3.emission import Names, emit
 from optimizer.sources.keras_3.layers import translate_layer
@@ -29,10 +29,12 @@ class Origin:
     Args:
         folders: For each level of nesting, the folder by the class ("conv2d_1") and by the layer's own name.
         part: Folder below that, "" for the layer's own.
+        reshaped: Whether they hold the same values in another shape.
     """
 
     folders: tuple[tuple[str, str], ...]
     part: str = ""
+    reshaped: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,9 @@ class _Models:
             self.notes.append(f"{source.name}: {parts.note}")
         for part in parts.parts:
             if part.weights is not None:
-                self.origins[prefix + names.of(source.name, part.suffix)] = Origin(folders=level, part=part.weights)
+                self.origins[prefix + names.of(source.name, part.suffix)] = Origin(
+                    folders=level, part=part.weights, reshaped=part.reshaped
+                )
 
     def _sources(self, records: list[Any]) -> list[SourceLayer]:
         found: dict[str, SourceLayer] = {}
@@ -132,6 +136,7 @@ class _Models:
             config=config,
             calls=read_calls(record.get("inbound_nodes", []), place),
             place=place,
+            module=module if isinstance(module, str) else "",
             # A .h5 names no modules; only layers have a dtype and can be trained.
             is_operation=module.startswith(OPERATION_MODULES) if isinstance(module, str) else "trainable" not in config
             and record["class_name"] in operations.OPERATIONS
