@@ -20,6 +20,7 @@ PARAMETERS = {
     "AdditiveAttention": ATTENTION,
     "MultiHeadAttention": MULTI_HEAD,
     "GroupQueryAttention": MULTI_HEAD,
+    "GroupedQueryAttention": MULTI_HEAD,
     "Softmax": ("inputs", "mask"),
     "GlobalAveragePooling1D": ("inputs", "mask"),
 }

@@ -94,7 +94,7 @@ def custom_scale(source: SourceLayer) -> Parts:
     return builder.done()
 
 
-@layer("GroupQueryAttention")
+@layer("GroupQueryAttention", "GroupedQueryAttention")
 def grouped_query_attention(source: SourceLayer) -> Parts:
     """Attention whose keys and values serve several heads each, step by step."""
     config = source.config

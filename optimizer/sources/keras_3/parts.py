@@ -97,10 +97,14 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """The parts that stand for one layer, in the order of work; the last one gives the outputs. `note` is for the person."""
+    """The parts that stand for one layer, in the order of work; the last one gives the outputs.
+
+    `note` is for the person; `ignored` are names of stored weights that nothing needs.
+    """
 
     parts: tuple[Part, ...]
     note: str = ""
+    ignored: tuple[str, ...] = ()
 
 
 Translator = Callable[[SourceLayer], Parts]

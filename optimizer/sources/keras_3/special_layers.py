@@ -8,7 +8,7 @@ from typing import Any
 from optimizer.sources.keras_3.activations import KERAS_2_ACTIVATIONS
 from optimizer.sources.keras_3.calls import plain_call
 from optimizer.sources.keras_3.layers import activate_with, general_settings, same_layer
-from optimizer.sources.keras_3.parts import Builder, Part, Parts, SourceLayer, layer
+from optimizer.sources.keras_3.parts import Builder, Part, Parts, SourceLayer, Tensor, layer
 from optimizer.sources.keras_3.serialized import dtype_name, plain_setting
 
 
@@ -49,3 +49,22 @@ def discretization(source: SourceLayer) -> Parts:
     if config.get("bin_boundaries") is not None:
         config["num_bins"] = None
     return same_layer(dataclasses.replace(source, config=config))
+
+
+@layer("MultiHeadAttention")
+def multi_head_attention(source: SourceLayer) -> Parts:
+    """tf-keras reads the shapes of query, value and key from the config."""
+    parts = same_layer(source)
+    call = plain_call(source)
+    shapes = {"query": call.args[0], "value": call.kwargs.get("value"), "key": call.kwargs.get("key") or call.kwargs.get("value")}
+    config = dict(parts.parts[0].config)
+    for name, value in shapes.items():
+        known = value.shape if isinstance(value, Tensor) else None
+        config[f"{name}_shape"] = None if known is None else list(known)
+    return Parts(parts=(dataclasses.replace(parts.parts[0], config=config),), note=parts.note)
+
+
+@layer("RandomCrop")
+def random_crop(source: SourceLayer) -> Parts:
+    """Outside training, tf-keras resizes to the wanted size, and Keras 3 leaves pictures as they are."""
+    raise source.refuse("does not crop outside training, which tf-keras does", "Use CenterCrop, or crop the data beforehand.")

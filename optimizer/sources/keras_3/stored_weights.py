@@ -43,6 +43,8 @@ def locate_checkpoint(graph: Graph, origins: Mapping[str, Origin], stored: Store
         if origins[full].reshaped:
             weights = _reshaped(full, weights, inference)
         shapes[full] = checkpoint_leaf(node, weights, inference, full, place)
+        outside = folders[full].removesuffix("/" + origins[full].part)
+        used.update(path for name in origins[full].ignored for path in stored if path.startswith(f"{outside}/{name}/"))
     for path, shape in stored.items():
         if path.startswith(ROOT + "/") and path not in used:
             raise mismatch(f"{place}, {path}", "no such weight in the architecture", f"shape {shape}")
@@ -77,7 +79,11 @@ def _folders(origins: Mapping[str, Origin], stored: Stored) -> dict[str, str]:
             path = f"{path}/{ROOT}" if path else ROOT
             numbered = present.get(path, set()) <= by_class[origin.folders[:depth]]
             path = f"{path}/{class_folder if numbered else name}"
-        found[full] = f"{path}/{origin.part}" if origin.part else path
+        if origin.part:
+            # Keras 3 stores attributes without a public name under their private one.
+            public = any(step.startswith(f"{path}/{origin.part}/") for step in stored)
+            path = f"{path}/{origin.part}" if public else f"{path}/_{origin.part}"
+        found[full] = path
     return found
 
 
@@ -91,6 +97,8 @@ def locate_legacy(
         inside = {full: origin for full, origin in origins.items() if origin.folders[0][1] == group}
         for name, shape in weights.items():
             owner = _owner(name, inside)
+            if owner is not None and name.split("/")[-1] in origins[owner].ignored:
+                continue
             if owner is None:
                 where = f"{place}, layer {group}"
                 raise mismatch(where, "weights that belong to one layer each", f"{name} of shape {shape}")
@@ -112,7 +120,7 @@ def _owner(name: str, inside: Mapping[str, Origin]) -> str | None:
     fitting: dict[str, int] = {}
     for full, origin in inside.items():
         chain = [layer for _, layer in origin.folders]
-        if origin.part and PARTS.get(origin.part, origin.part) not in parts:
+        if PARTS.get(origin.part, origin.part) not in {"", *parts}:
             continue
         if len(chain) == 1 or set(chain[-1].split("/")) <= set(steps):
             fitting[full] = len(set(chain) & set(steps))

@@ -19,6 +19,8 @@ from optimizer.sources.naming import snake_case
 from optimizer.sources.preflight.allowlist import MODELS
 from optimizer.sources.summary import Shape
 
+EXPORTED = {"Model": "Functional", "GroupQueryAttention": "GroupedQueryAttention"}
+"""Classes whose public name is not the one that Keras names folders by."""
 OPERATION_MODULES = ("keras.src.ops", "keras.ops")
 
 
@@ -30,11 +32,13 @@ class Origin:
         folders: For each level of nesting, the folder by the class ("conv2d_1") and by the layer's own name.
         part: Folder below that, "" for the layer's own.
         reshaped: Whether they hold the same values in another shape.
+        ignored: Names of weights of the layer, or of their folders, that nothing needs.
     """
 
     folders: tuple[tuple[str, str], ...]
     part: str = ""
     reshaped: bool = False
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +111,7 @@ class _Models:
         for part in parts.parts:
             if part.weights is not None:
                 self.origins[prefix + names.of(source.name, part.suffix)] = Origin(
-                    folders=level, part=part.weights, reshaped=part.reshaped
+                    folders=level, part=part.weights, reshaped=part.reshaped, ignored=parts.ignored
                 )
 
     def _sources(self, records: list[Any]) -> list[SourceLayer]:
@@ -175,7 +179,7 @@ def _folder(source: SourceLayer, counts: dict[str, int]) -> str:
     """The folder of a layer's weights: its class in snake case, numbered from the second. Operations have none."""
     if source.is_operation:
         return ""
-    kind = snake_case("Functional" if source.class_name == "Model" else source.class_name)
+    kind = snake_case(EXPORTED.get(source.class_name, source.class_name))
     number = counts.get(kind, 0)
     counts[kind] = number + 1
     return f"{kind}_{number}" if number else kind

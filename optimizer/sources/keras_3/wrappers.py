@@ -14,11 +14,11 @@ from optimizer.sources.preflight.allowlist import MODELS
 
 INSIDE = ("layer", "backward_layer", "cell")
 KEPT = frozenset(
-    ["merge_mode", "return_sequences", "return_state", "go_backwards", "stateful", "unroll", "power_iterations"]
+    ["merge_mode", "return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask"]
 )
 
 
-@layer("Bidirectional", "TimeDistributed", "RNN", "StackedRNNCells", "SpectralNormalization")
+@layer("Bidirectional", "TimeDistributed", "RNN", "StackedRNNCells")
 def wrapper(source: SourceLayer) -> Parts:
     """The settings of the wrapper, and the translation of what it wraps."""
     config = general_settings(source)
@@ -34,6 +34,21 @@ def wrapper(source: SourceLayer) -> Parts:
     builder = Builder(source)
     builder.own(source.class_name, config, plain_call(source))
     return builder.done()
+
+
+@layer("SpectralNormalization")
+def spectral_normalization(source: SourceLayer) -> Parts:
+    """The layer inside: the norm is kept in training, in the stored kernel itself, and tf-keras cannot rebuild models with this layer."""
+    record = source.config.get("layer")
+    if not isinstance(record, Mapping) or not isinstance(record.get("config"), Mapping):
+        raise source.refuse("does not say what it wraps")
+    inner = dataclasses.replace(source, class_name=str(record.get("class_name")), config=record["config"])
+    parts = tuple(
+        part if part.weights is None else dataclasses.replace(part, weights=f"layer/{part.weights}".rstrip("/"))
+        for part in translate_layer(inner).parts
+    )
+    note = "SpectralNormalization acts in training only: the layer inside is kept, without further normalization."
+    return Parts(parts=parts, note=note, ignored=("vars", "vector_u"))
 
 
 def wrapped(record: Any, source: SourceLayer) -> dict[str, Any]:

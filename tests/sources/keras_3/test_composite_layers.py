@@ -87,6 +87,7 @@ BUILDS: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:You passed `rms_scaling=True`")
 @pytest.mark.parametrize("extension", ["keras", "h5"])
 @pytest.mark.parametrize("name", BUILDS)
 def test_a_composite_layer_computes_the_same(

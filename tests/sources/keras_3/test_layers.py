@@ -84,7 +84,6 @@ CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "Discretization": (ROWS, {"bin_boundaries": [0.2, 0.5, 0.9]}),
     "Rescaling": (PICTURE, {"scale": [0.1, 0.2, 0.3], "offset": [1.0, 2.0, 3.0]}),
     "Resizing": (PICTURE, {"height": 5, "width": 12, "interpolation": "bicubic"}),
-    "RandomCrop": (PICTURE, {"height": 5, "width": 4}),
     "RandomFlip": (PICTURE, {"mode": "horizontal", "seed": 1}),
     "RandomRotation": (PICTURE, {"factor": 0.1}),
     "RandomTranslation": (PICTURE, {"height_factor": 0.1, "width_factor": (-0.1, 0.2)}),
@@ -115,6 +114,7 @@ REFUSED: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "ContrastLimitedAdaptiveHistogramEqualization": (PICTURE, {"value_range": (0, 255)}),
     "MelSpectrogram": ((2048,), {}),
     "STFTSpectrogram": ((2048, 1), {}),
+    "RandomCrop": (PICTURE, {"height": 5, "width": 4}),
     "Solarization": (PICTURE, {"value_range": (0, 255)}),
 }
 """Layers that tf-keras has no counterpart of."""
@@ -122,7 +122,7 @@ REFUSED: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
 ELSEWHERE = {
     "Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract", "Bidirectional", "TimeDistributed", "RNN",
     "StackedRNNCells", "LSTMCell", "GRUCell", "SimpleRNNCell", "SpectralNormalization", "Attention", "AdditiveAttention",
-    "MultiHeadAttention", "GroupQueryAttention", "InputLayer", "Pipeline", "HashedCrossing", "MaxNumBoundingBoxes",
+    "MultiHeadAttention", "GroupedQueryAttention", "InputLayer", "Pipeline", "HashedCrossing", "MaxNumBoundingBoxes",
     "Equalization", "RandomShear",
 }  # fmt: skip
 """Layers with several inputs or with layers inside, tested in test_composite_layers.py; some that a model of numbers cannot hold; and two that
