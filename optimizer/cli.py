@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(command=_inspect)
 
     run = commands.add_parser("run", help="run a recipe on a model and data")
-    run.add_argument("--model", type=Path, required=True, help=".keras (written by tf-keras) or .h5")
+    run.add_argument("--model", type=Path, required=True, help=".keras or .h5, of Keras 2 or 3")
     run.add_argument("--data", required=True, help=f".npz, .csv, .zip of one folder a class, or one of {', '.join(BUNDLED_DATA)}")
     run.add_argument("--recipe", type=Path, required=True, help="recipe as JSON")
     run.add_argument("--out", type=Path, required=True, help="folder for model.tflite, report.json and recipe.json")
@@ -165,7 +165,8 @@ def _inspect(options: argparse.Namespace) -> int:
         print(json.dumps({"verdict": "accepted", **summary.to_json(), "techniques": grid}, indent=2))
         return 0
     macs = "unknown" if summary.macs is None else f"{summary.macs:,}"
-    print(f"{printable(summary.name)}: accepted ({summary.format}, {summary.size_bytes:,} bytes)")
+    version = f" of Keras {summary.keras_version}, translated" if summary.keras_version else ""
+    print(f"{printable(summary.name)}: accepted ({summary.format}{version}, {summary.size_bytes:,} bytes)")
     print(f"{len(summary.layers)} layers, {summary.parameters:,} parameters, {macs} MACs")
     print(f"inputs {list(summary.input_shapes)}, outputs {list(summary.output_shapes)}, ends in {summary.output_activation}")
     verdicts = {name: {finding.layer: finding for finding in found} for name, found in findings.items()}

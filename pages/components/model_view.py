@@ -37,7 +37,7 @@ def _draw_checks(model: ModelSummary, expects: str) -> None:
     outputs = ", ".join("unknown" if shape is None else shape_text(shape) for shape in model.output_shapes)
     weighted = sum(1 for layer in model.layers if layer.parameters)
     lines = [
-        f"Format: {'tf-keras .keras' if model.format == 'keras' else 'Keras .h5'}, architecture and weights are both there and fit each other",
+        f"Format: {format_text(model)}, architecture and weights are both there and fit each other",
         f"Safe to load: {len(model.layers)} layers ({weighted} with weights), all of known classes, none holds code",
         f"Takes {inputs}, gives {outputs} ({model.output_activation})",
     ]
@@ -48,6 +48,13 @@ def _draw_checks(model: ModelSummary, expects: str) -> None:
             st.markdown(f":green[:material/check:] {literal(line, 300)}")
         for note in model.notes:
             st.markdown(f":orange[:material/info:] {literal(note, 300)}")
+
+
+def format_text(model: ModelSummary) -> str:
+    """What wrote the file: ".keras of tf-keras", ".h5 of Keras 3.15.1, translated into tf-keras"."""
+    if model.keras_version:
+        return f".{model.format} of Keras {model.keras_version}, translated into tf-keras"
+    return f".{model.format} of tf-keras"
 
 
 def shape_text(shape: Shape) -> str:
