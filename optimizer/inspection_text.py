@@ -14,8 +14,9 @@ MOST_NAME_LENGTH = 36
 def inspection_in_words(model: ModelSummary, grid: Grid) -> str:
     """Plain text of several lines."""
     macs = "unknown" if model.macs is None else f"{model.macs:,}"
+    version = f" of Keras {printable(model.keras_version)}, translated into tf-keras" if model.keras_version else ""
     lines = [
-        f"{printable(model.name)}: accepted ({model.format}, {model.size_bytes:,} bytes)",
+        f"{printable(model.name)}: accepted ({model.format}{version}, {model.size_bytes:,} bytes)",
         f"{len(model.layers)} layers, {model.parameters:,} parameters, {macs} MACs",
         f"inputs {list(model.input_shapes)}, outputs {list(model.output_shapes)}, ends in {model.output_activation}",
         *(printable(note) for note in model.notes),
