@@ -7,6 +7,7 @@ from typing import Any
 
 from optimizer.context import RunContext
 from optimizer.conversion import configure_trained, convert
+from optimizer.environment import Host
 from optimizer.kernels import kernels_by_layer
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
@@ -14,6 +15,7 @@ from optimizer.notes import left_in_words
 from optimizer.promises import StoredType
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 from optimizer.sources.wiring import Wiring, wiring_of
+from optimizer.speed import int8_in_words
 from optimizer.surgery.batch_normalization import FOLDABLE, fold_batch_normalization, normalized_layer
 from optimizer.surgery.describing import wiring_of_keras
 from optimizer.surgery.fake_quantization import calibrate, with_fake_quantization
@@ -57,6 +59,10 @@ class QuantizationAwareTraining(Technique):
     def check(self, model: ModelSummary) -> list[Finding]:
         """Every layer gets a verdict: layers without weights can break the integer path too."""
         return findings(wiring_of(model), self.skip_layers)
+
+    def cautions(self, model: ModelSummary, host: Host) -> list[str]:
+        """The file is one of int8 weights and activations."""
+        return int8_in_words(model, host)
 
     def apply(self, model: Model, context: RunContext) -> Model:
         """Insert the fake quantization, calibrate it, train."""
