@@ -38,6 +38,8 @@ def fill_model(model: Any, file: h5py.File, located: Located, place: str) -> Non
             _fill(layer, file, where, f"{place}, layer {full}")
         elif layer.weights:
             _assign(layer.weights, [file[path] for path in where or []], f"{place}, layer {full}")
+        # A Normalization works with what it makes of its statistics here.
+        layer.finalize_state()
 
 
 def _leaves(model: Any, prefix: str) -> list[tuple[str, Any]]:

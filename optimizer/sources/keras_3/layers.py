@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from optimizer.sources.keras_3.activations import KERAS_2_ACTIVATIONS, activate
+from optimizer.sources.keras_3.activations import activate, is_known
 from optimizer.sources.keras_3.calls import plain_call
 from optimizer.sources.keras_3.parts import LAYERS, OPERATIONS, Arguments, Builder, Inner, Parts, SourceLayer, Tensor, merged
 from optimizer.sources.keras_3.serialized import dtype_name, plain_setting
@@ -45,7 +45,7 @@ def same_layer(source: SourceLayer) -> Parts:
     activation = config.get("activation")
     if "recurrent_activation" in config or source.class_name in ("SimpleRNN", "SimpleRNNCell"):
         _check_recurrent(config, source)
-    elif activation is not None and activation not in KERAS_2_ACTIVATIONS:
+    elif activation is not None and not is_known(activation):
         config["activation"] = "linear"
         activate_with(activation, builder, builder.own(source.class_name, config, plain_call(source)))
         return builder.done()
@@ -73,7 +73,7 @@ def activate_with(activation: Any, builder: Builder, x: Tensor | Inner) -> Inner
 def _check_recurrent(config: Mapping[str, Any], source: SourceLayer) -> None:
     for setting in ("activation", "recurrent_activation"):
         activation = config.get(setting)
-        if activation is not None and activation not in KERAS_2_ACTIVATIONS:
+        if activation is not None and not is_known(activation):
             fix = f"Use {setting}='sigmoid' or 'tanh', train a little, and save the model again."
             raise source.refuse(f"has {setting}={activation!r}, which tf-keras lacks or computes otherwise", fix)
 
