@@ -81,14 +81,18 @@ def main() -> None:
             loaded = time.perf_counter()
         megabyte = 1024**2
         print(f"{options.architecture}: {size / megabyte:.0f} MB .keras, {model.count_params():,} parameters")
-        print(f"preflight {checked - started:.1f} s, load {loaded - checked:.1f} s, together {loaded - started:.1f} s (wanted < 10)")
+        print(
+            f"preflight {checked - started:.1f} s, load {loaded - checked:.1f} s, together {loaded - started:.1f} s (wanted < 10)"
+        )
         print(f"peak memory +{peak.growth / megabyte:.0f} MB, {peak.growth / size:.1f} times the file (wanted < 3)")
         if options.compare:
             import keras
 
             with Peak() as peak:
                 found = agreement.compare_with_original(path, summary, model)
-            print(f"compared in {time.perf_counter() - loaded:.1f} s, +{peak.growth / megabyte:.0f} MB (Keras {keras.__version__})")
+            print(
+                f"compared in {time.perf_counter() - loaded:.1f} s, +{peak.growth / megabyte:.0f} MB (Keras {keras.__version__})"
+            )
             print(found.in_words(summary.keras_version))
 
 

@@ -42,7 +42,9 @@ left, right = st.columns(2, gap="large")
 with left:
     st.subheader("Model", anchor=False)
     draw_upload("model", "Model", MODEL_TYPES, lambda file: bring_model(store, project_for(file.name), file, file.name))
-    st.caption("A whole Keras model, saved by model.save(): .keras or .h5, of Keras 2 or 3. It is read without running anything in it.")
+    st.caption(
+        "A whole Keras model, saved by model.save(): .keras or .h5, of Keras 2 or 3. It is read without running anything in it."
+    )
     if project is not None:
         draw_inspection(newest_inspection(project.id, RunKind.INSPECT_MODEL, "model"), (project.model or {}).get("name", ""))
         if project.model is not None:

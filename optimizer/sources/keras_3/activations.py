@@ -101,7 +101,9 @@ def threshold(builder: Builder, x: Any, settings: Mapping[str, Any]) -> Inner:
 @_expression("squareplus")
 def squareplus(builder: Builder, x: Any, settings: Mapping[str, Any]) -> Inner:
     """(x + sqrt(x^2 + b)) / 2."""
-    root = builder.operator("math.sqrt", builder.operator("math.add", builder.operator("math.square", x), y=_number(settings, "b", 4)))
+    root = builder.operator(
+        "math.sqrt", builder.operator("math.add", builder.operator("math.square", x), y=_number(settings, "b", 4))
+    )
     return builder.operator("math.multiply", builder.layer("Add", [x, root]), y=0.5)
 
 

@@ -56,7 +56,13 @@ class Agreement:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON for report.json."""
-        return {"absolute": self.absolute, "relative": self.relative, "samples": self.samples, "rounding": self.rounding, "reason": self.reason}
+        return {
+            "absolute": self.absolute,
+            "relative": self.relative,
+            "samples": self.samples,
+            "rounding": self.rounding,
+            "reason": self.reason,
+        }
 
 
 def compare_with_original(path: Path, summary: ModelSummary, model: Any, *, seed: int = 0) -> Agreement:

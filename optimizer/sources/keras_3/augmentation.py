@@ -34,5 +34,3 @@ def pipeline(source: SourceLayer) -> Parts:
         settings = {key: value for key, value in inner["config"].items() if key != "name"}
         x = builder.layer(inner["class_name"], x, **settings)
     return builder.done()
-
-

@@ -27,7 +27,12 @@ BINARY = {
     "Equal": "math.equal", "NotEqual": "math.not_equal", "Greater": "math.greater", "GreaterEqual": "math.greater_equal",
     "Less": "math.less", "LessEqual": "math.less_equal",
 }  # fmt: skip
-FLOAT_BINARY = {"Divide": "math.divide", "TrueDivide": "math.divide", "DivideNoNan": "math.divide_no_nan", "Arctan2": "math.atan2"}
+FLOAT_BINARY = {
+    "Divide": "math.divide",
+    "TrueDivide": "math.divide",
+    "DivideNoNan": "math.divide_no_nan",
+    "Arctan2": "math.atan2",
+}
 LOGICAL = {"LogicalAnd": "math.logical_and", "LogicalOr": "math.logical_or", "LogicalXor": "math.logical_xor"}
 MERGING = frozenset(["Add", "Subtract", "Multiply", "Maximum", "Minimum"])
 """Operations that tf-keras has a layer for, which techniques know better than a TensorFlow function."""
@@ -97,7 +102,11 @@ def activation(source: SourceLayer) -> Parts:
     builder = Builder(source)
     arguments = given(source, "x")
     name = ACTIVATIONS[source.class_name]
-    x = as_float(builder, tensor(arguments, "x", source)) if name in KERAS_2_ACTIVATIONS or name in EXPRESSIONS else arguments["x"]
+    x = (
+        as_float(builder, tensor(arguments, "x", source))
+        if name in KERAS_2_ACTIVATIONS or name in EXPRESSIONS
+        else arguments["x"]
+    )
     activate(name, builder, x, arguments)
     return builder.done()
 

@@ -64,9 +64,7 @@ class Names:
         return [name, call + offset, tensor.index]
 
 
-def emit(
-    record: Mapping[str, Any], translated: Translated, ends: tuple[Any, Any], names: Names, place: str
-) -> dict[str, Any]:
+def emit(record: Mapping[str, Any], translated: Translated, ends: tuple[Any, Any], names: Names, place: str) -> dict[str, Any]:
     """The record of a model. A Sequential stays one as long as each layer feeds the next alone."""
     config = record["config"]
     if record["class_name"] == "Sequential" and all(_is_chain(source, parts) for source, parts in translated):

@@ -43,7 +43,7 @@ def fill_model(model: Any, file: h5py.File, located: Located, place: str) -> Non
 
 
 def _leaves(model: Any, prefix: str) -> list[tuple[str, Any]]:
-    found = []
+    found: list[tuple[str, Any]] = []
     for layer in model.layers:
         name = prefix + layer.name
         found += _leaves(layer, name + "/") if hasattr(layer, "layers") and hasattr(layer, "get_layer") else [(name, layer)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optimizer.sources.keras_3.operands import given, known_shape, tensor
+from optimizer.sources.keras_3.operands import given, known_shape
 from optimizer.sources.keras_3.parts import Builder, Parts, SourceLayer, Tensor, operation
 
 

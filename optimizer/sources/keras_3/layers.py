@@ -106,4 +106,6 @@ def check_neutral(key: str, value: Any, source: SourceLayer) -> None:
     """Raises InputError where a setting that only Keras 3 has is not at a value that changes nothing."""
     values = NEUTRAL.get(key)
     if values is None or ("*" not in values and plain_setting(value) not in values):
-        raise source.refuse(f"has {key}={value!r}, which tf-keras lacks", f"Build the layer without {key}, and save the model again.")
+        raise source.refuse(
+            f"has {key}={value!r}, which tf-keras lacks", f"Build the layer without {key}, and save the model again."
+        )

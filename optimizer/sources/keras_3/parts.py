@@ -144,12 +144,16 @@ class Builder:
         """A TensorFlow function as a layer; `first` is its first argument, the others are by name."""
         kind = "SlicingOpLambda" if function == "__operators__.getitem" else "TFOpLambda"
         call = Arguments(args=(first,), kwargs=arguments)
-        return self._add(Part(class_name=kind, config={"function": function}, calls=(call,), suffix=function.split(".")[-1].strip("_")))
+        return self._add(
+            Part(class_name=kind, config={"function": function}, calls=(call,), suffix=function.split(".")[-1].strip("_"))
+        )
 
     def layer(self, class_name: str, inputs: Any, weights: str | None = None, **config: Any) -> Inner:
         """A layer of tf-keras; `inputs` is one tensor or a list."""
         call = Arguments(args=(inputs,))
-        return self._add(Part(class_name=class_name, config=config, calls=(call,), suffix=snake_case(class_name), weights=weights))
+        return self._add(
+            Part(class_name=class_name, config=config, calls=(call,), suffix=snake_case(class_name), weights=weights)
+        )
 
     def scaled(self, x: Tensor | Inner, rank: int, trainable: bool = True) -> Inner:
         """`x` times the layer's one weight, a factor for each channel of the last axis: a depthwise convolution of one pixel.

@@ -55,7 +55,12 @@ def einsum(source: SourceLayer) -> Parts:
     if any(letter not in right + output for letter in left) or any(letter not in left + output for letter in right):
         raise source.refuse(f"computes {subscripts!r}, which sums over an axis of one tensor alone")
     builder = Builder(source)
-    _product(builder, operands, (left, right, output), {**dict(zip(right, shapes[1], strict=True)), **dict(zip(left, shapes[0], strict=True))})
+    _product(
+        builder,
+        operands,
+        (left, right, output),
+        {**dict(zip(right, shapes[1], strict=True)), **dict(zip(left, shapes[0], strict=True))},
+    )
     return builder.done()
 
 

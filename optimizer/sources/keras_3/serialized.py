@@ -11,9 +11,7 @@ FLOATS = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_b
 """Policies that become float32: half-precision weights are widened, for optimization works on float32."""
 
 RENAMED = {"OrthogonalInitializer": "Orthogonal", "IdentityInitializer": "Identity"}
-INITIALIZER_SETTINGS = frozenset(
-    ["seed", "mean", "stddev", "minval", "maxval", "value", "gain", "scale", "mode", "distribution"]
-)
+INITIALIZER_SETTINGS = frozenset(["seed", "mean", "stddev", "minval", "maxval", "value", "gain", "scale", "mode", "distribution"])
 SPECTRAL_INITIALIZERS = ("STFT", "STFTInitializer")
 
 

@@ -18,7 +18,12 @@ def input_layer(source: SourceLayer) -> Parts:
     if source.config.get("sparse") or source.config.get("ragged"):
         raise source.refuse("takes sparse or ragged tensors", "Give the model dense inputs, and save it again.")
     shape = plain_setting(source.config.get("batch_shape", source.config.get("batch_input_shape")))
-    config = {"batch_input_shape": shape, "dtype": dtype_name(source.config.get("dtype"), source), "sparse": False, "ragged": False}
+    config = {
+        "batch_input_shape": shape,
+        "dtype": dtype_name(source.config.get("dtype"), source),
+        "sparse": False,
+        "ragged": False,
+    }
     return Parts(parts=(Part(class_name="InputLayer", config=config, calls=()),))
 
 

@@ -56,7 +56,11 @@ def _reshaped(full: str, weights: Stored, inference: Inference) -> Stored:
     expected = list((inference.layers[full].weights or {}).values())
     if len(expected) != len(weights):
         return weights
-    same = {key: wanted for (key, shape), wanted in zip(weights.items(), expected, strict=True) if math.prod(shape) == math.prod(wanted)}
+    same = {
+        key: wanted
+        for (key, shape), wanted in zip(weights.items(), expected, strict=True)
+        if math.prod(shape) == math.prod(wanted)
+    }
     return {**weights, **same}
 
 
@@ -127,5 +131,3 @@ def _owner(name: str, inside: Mapping[str, Origin]) -> str | None:
     best = max(fitting.values(), default=0)
     owners = [full for full, score in fitting.items() if score == best]
     return owners[0] if len(owners) == 1 else None
-
-

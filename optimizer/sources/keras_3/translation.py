@@ -94,18 +94,14 @@ class _Models:
             self._remember(source, parts, level, names, prefix)
         return emit(record, translated, ends, names, self.place)
 
-    def _parts(
-        self, source: SourceLayer, stored: Mapping[str, Any], folders: tuple[tuple[str, str], ...], prefix: str
-    ) -> Parts:
+    def _parts(self, source: SourceLayer, stored: Mapping[str, Any], folders: tuple[tuple[str, str], ...], prefix: str) -> Parts:
         if source.class_name not in MODELS:
             return translate_layer(source)
         inner = self.model(stored, folders, prefix)
         calls = tuple(_flat_input(plain_call(dataclasses.replace(source, calls=(call,))), stored) for call in source.calls)
         return Parts(parts=(Part(class_name=inner["class_name"], config=inner["config"], calls=calls),))
 
-    def _remember(
-        self, source: SourceLayer, parts: Parts, level: tuple[tuple[str, str], ...], names: Names, prefix: str
-    ) -> None:
+    def _remember(self, source: SourceLayer, parts: Parts, level: tuple[tuple[str, str], ...], names: Names, prefix: str) -> None:
         if parts.note:
             self.notes.append(f"{source.name}: {parts.note}")
         for part in parts.parts:
@@ -142,15 +138,15 @@ class _Models:
             place=place,
             module=module if isinstance(module, str) else "",
             # A .h5 names no modules; only layers have a dtype and can be trained.
-            is_operation=module.startswith(OPERATION_MODULES) if isinstance(module, str) else "trainable" not in config
+            is_operation=module.startswith(OPERATION_MODULES)
+            if isinstance(module, str)
+            else "trainable" not in config
             and record["class_name"] in operations.OPERATIONS
             and record["class_name"] != "InputLayer",
             build_shape=_build_shape(record),
         )
 
-    def _chained(
-        self, sources: list[SourceLayer], config: Mapping[str, Any], record: Mapping[str, Any]
-    ) -> list[SourceLayer]:
+    def _chained(self, sources: list[SourceLayer], config: Mapping[str, Any], record: Mapping[str, Any]) -> list[SourceLayer]:
         """The layers of a Sequential with the calls that it makes, its input in front."""
         if sources[0].class_name != "InputLayer":
             shape = config.get("build_input_shape") or (record.get("build_config") or {}).get("input_shape")

@@ -13,9 +13,7 @@ from optimizer.sources.keras_3.serialized import plain_setting
 from optimizer.sources.preflight.allowlist import MODELS
 
 INSIDE = ("layer", "backward_layer", "cell")
-KEPT = frozenset(
-    ["merge_mode", "return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask"]
-)
+KEPT = frozenset(["merge_mode", "return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask"])
 
 
 @layer("Bidirectional", "TimeDistributed", "RNN", "StackedRNNCells")

@@ -72,7 +72,12 @@ def _read_h5(path: Path, place: str) -> Parsed:
         graph, inference, translated = _translated(config, place)
         found = locate_legacy(graph, translated.origins, stored, inference, place)
         return Parsed(
-            graph=graph, inference=inference, weights=found.shapes, training=training, keras_version=version, notes=translated.notes
+            graph=graph,
+            inference=inference,
+            weights=found.shapes,
+            training=training,
+            keras_version=version,
+            notes=translated.notes,
         )
     graph, inference = understand(config, place)
     weights = match_legacy(graph, stored, inference, place)

@@ -90,9 +90,7 @@ BUILDS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.filterwarnings("ignore:You passed `rms_scaling=True`")
 @pytest.mark.parametrize("extension", ["keras", "h5"])
 @pytest.mark.parametrize("name", BUILDS)
-def test_a_composite_layer_computes_the_same(
-    name: str, extension: str, keras: Any, agreement: Callable[..., Agreement]
-) -> None:
+def test_a_composite_layer_computes_the_same(name: str, extension: str, keras: Any, agreement: Callable[..., Agreement]) -> None:
     found = agreement(BUILDS[name](keras), extension)
     if extension == "keras":
         assert found.relative is not None, found.reason

@@ -44,7 +44,8 @@ def several(keras: Any) -> Any:
     layers = keras.layers
     inputs = {"second": keras.Input((4,), name="second"), "first": keras.Input((5,), name="first")}
     pair = keras.Model(
-        {"y": (y := keras.Input((3,), name="y")), "x": (x := keras.Input((3,), name="x"))}, {"sum": x + 2 * y, "difference": layers.Dense(2)(x - y)}
+        {"y": (y := keras.Input((3,), name="y")), "x": (x := keras.Input((3,), name="x"))},
+        {"sum": x + 2 * y, "difference": layers.Dense(2)(x - y)},
     )
     found = pair({"x": layers.Dense(3)(inputs["first"]), "y": layers.Dense(3)(inputs["second"])})
     return keras.Model(inputs, {"z": found["sum"], "m": [found["difference"], layers.Dense(1)(found["sum"])]})
@@ -131,7 +132,9 @@ def test_folders_named_by_layers_are_found_too(keras: Any, saved: Callable[..., 
     layers = keras.layers
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="front"), layers.Dense(3, name="back")])
     path = saved(model)
-    _change_weights(path, lambda file: [file.move(f"layers/{a}", f"layers/{b}") for a, b in (("dense", "front"), ("dense_1", "back"))])
+    _change_weights(
+        path, lambda file: [file.move(f"layers/{a}", f"layers/{b}") for a, b in (("dense", "front"), ("dense_1", "back"))]
+    )
     summary = read_model_summary(path, name="model.keras")
     translated = load_keras_model(path, summary)
     for one, other in zip(model.get_weights(), translated.get_weights(), strict=True):
