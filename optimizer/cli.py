@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from optimizer import __version__
 from optimizer.context import Event
 from optimizer.errors import InputError, OptimizerError, printable
+from optimizer.grid import technique_grid
+from optimizer.inspection_text import inspection_in_words
 from optimizer.job import DataSource, Job
 from optimizer.recipe import recipe_from_json, recipe_from_text
 from optimizer.sources.readers.bundled import BUNDLED as BUNDLED_DATA
@@ -153,33 +155,17 @@ def _domain(setting: dict[str, Any]) -> str:
 
 def _inspect(options: argparse.Namespace) -> int:
     from optimizer.runs.run import RunKind
-    from optimizer.sources.summary import WHOLE_MODEL, model_summary_from_json
+    from optimizer.sources.summary import model_summary_from_json
 
     _check_readable(options.model)
     model = {"kind": RunKind.INSPECT_MODEL.value, "model": str(options.model.absolute()), "model_name": options.model.name}
     found = _in_sandbox(options, lambda folder: {**model, "data": None, "seed": 0}, [options.model]).perform()
     summary = model_summary_from_json(found["model"])
-    findings = {name: cls().check(summary) for name, cls in registry().items()}
+    grid = technique_grid(summary)
     if options.json:
-        grid = {name: [finding.to_json() for finding in found] for name, found in findings.items()}
-        print(json.dumps({"verdict": "accepted", **summary.to_json(), "techniques": grid}, indent=2))
+        print(json.dumps({"verdict": "accepted", **summary.to_json(), **grid.to_json()}, indent=2))
         return 0
-    macs = "unknown" if summary.macs is None else f"{summary.macs:,}"
-    print(f"{printable(summary.name)}: accepted ({summary.format}, {summary.size_bytes:,} bytes)")
-    print(f"{len(summary.layers)} layers, {summary.parameters:,} parameters, {macs} MACs")
-    print(f"inputs {list(summary.input_shapes)}, outputs {list(summary.output_shapes)}, ends in {summary.output_activation}")
-    for name, judged in findings.items():
-        for refused in judged:
-            if refused.layer == WHOLE_MODEL:
-                print(f"{name}: {refused.verdict.value}, {refused.reason}. {refused.fix}")
-    verdicts = {name: {finding.layer: finding for finding in judged} for name, judged in findings.items()}
-    for layer in summary.layers:
-        macs = "?" if layer.macs is None else f"{layer.macs:,}"
-        print(f"\n{printable(layer.name)}  {layer.class_name}  {layer.parameters:,} parameters  {macs} MACs")
-        for name, by_layer in verdicts.items():
-            finding = by_layer.get(layer.name)
-            if finding is not None:
-                print(f"    {name:<28} {finding.verdict.value}" + (f": {finding.reason}" if finding.reason else ""))
+    print(inspection_in_words(summary, grid))
     return 0
 
 

@@ -24,6 +24,7 @@ from optimizer.sources.summary import WHOLE_MODEL, Finding, ModelSummary, Verdic
 
 if TYPE_CHECKING:
     from optimizer.context import RunContext
+    from optimizer.environment import Host
     from optimizer.model import Model
 
 PACKAGES_VARIABLE = "LITESMITH_TECHNIQUE_PACKAGES"
@@ -157,6 +158,10 @@ class Technique:
         Called for models only that `refusal_of` does not refuse; the registry answers for the others, with one finding.
         """
         raise TypeError(f"{type(self).__name__} does not define check()")
+
+    def cautions(self, model: ModelSummary, host: Host) -> list[str]:
+        """Why the file will be no smaller or no faster than one may hope, a plain sentence each. Reads the summary only: no TensorFlow."""
+        return []
 
     def apply(self, model: Model, context: RunContext) -> Model:
         """Do the work and return a new Model; the one handed in is left unchanged."""

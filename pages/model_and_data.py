@@ -13,6 +13,7 @@ from pages.components.format import name_from_file
 from pages.components.frame import require_frame
 from pages.components.model_view import draw_model
 from pages.components.second_model import draw_second_model
+from pages.components.technique_grid import draw_grid
 from pages.components.upload import MODEL_TYPES, draw_inspection, draw_upload, newest_inspection
 
 require_frame()
@@ -59,5 +60,8 @@ with right:
         draw_inspection(newest, (project.data or {}).get("name", ""))
         if project.data is not None:
             draw_data(project.data)
+if project is not None and project.model is not None:
+    st.divider()
+    draw_grid(model_summary_from_json(project.model))
 if project is None:
     st.info("Bring a model and data to begin a project; the order does not matter.", icon=":material/info:")

@@ -1,4 +1,4 @@
-"""What is in the model: verdict of the preflight, numbers, layers with their shares, and what each technique can do with each."""
+"""What is in the model: verdict of the preflight, numbers, layers with their shares."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import Literal
 import streamlit as st
 
 from optimizer.runs.run import Project
-from optimizer.sources.summary import WHOLE_MODEL, ModelSummary, Shape, Verdict, model_summary_from_json
-from optimizer.technique import registry
+from optimizer.sources.summary import ModelSummary, Shape, model_summary_from_json
 from pages.components.format import bytes_text, count_text, counted, literal
-from pages.components.recipe_draft import title
 
 MOST_ROWS = 14
 MOST_HEIGHT_PX = 470
@@ -20,7 +18,6 @@ FORMAT_WORDS = {
     "saved_model": "zipped SavedModel; it can be converted and quantized, but not trained further",
     "tflite": ".tflite, measured as it is; it can be quantized where it is float, but not trained further",
 }
-GRID_MARKS = {Verdict.WORKS: "●", Verdict.LEFT: "○ left", Verdict.IMPOSSIBLE: "✕ no"}
 
 
 def draw_model(project: Project) -> None:
@@ -34,8 +31,6 @@ def draw_model(project: Project) -> None:
     size.metric("Model file", bytes_text(model.size_bytes))
     _draw_checks(model, str(record.get("expects") or ""))
     _draw_layers(model)
-    with st.expander("What can each technique do with each layer?"):
-        _draw_grid(model)
 
 
 def _draw_checks(model: ModelSummary, expects: str) -> None:
@@ -96,18 +91,3 @@ def _draw_layers(model: ModelSummary) -> None:
 def table_height(rows: int) -> int | Literal["content"]:
     """As high as its rows, up to a limit."""
     return "content" if rows <= MOST_ROWS else MOST_HEIGHT_PX
-
-
-def _draw_grid(model: ModelSummary) -> None:
-    st.caption(
-        "● treated   ○ left as it is   ✕ impossible; each technique with its default settings. Experiment tells the reasons for yours."
-    )
-    layers = [layer.name for layer in model.layers if layer.parameters]
-    columns: dict[str, list[str]] = {"Layer": layers}
-    for name, cls in registry().items():
-        marks = {finding.layer: GRID_MARKS[finding.verdict] for finding in cls().check(model)}
-        columns[title(name)] = [marks.get(layer, marks.get(WHOLE_MODEL, "–")) for layer in layers]
-    for refusal in dict.fromkeys(cls().refusal_of(model) for cls in registry().values()):
-        if refusal is not None:
-            st.caption(literal(f"✕ no: {refusal.reason}. {refusal.fix}", 300))
-    st.dataframe(columns, hide_index=True, height=table_height(len(layers)))

@@ -17,6 +17,7 @@ from optimizer.conversion import (
     representative_dataset,
     set_granularity,
 )
+from optimizer.environment import Host
 from optimizer.errors import InputError, RunError
 from optimizer.kernels import kernel_variables, unwrapped
 from optimizer.litert_quantization import (
@@ -30,6 +31,7 @@ from optimizer.litert_refusal import tflite_refusal
 from optimizer.model import Model
 from optimizer.promises import Promise, StoredKernels, StoredType
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
+from optimizer.speed import counted_layers, depthwise_layers, int8_in_words
 from optimizer.technique import Refusal, SizeEstimate, Stage, Technique, layer_findings, param, technique
 
 CALIBRATION_SAMPLES = 256
@@ -146,6 +148,8 @@ class PostTrainingQuantization(Technique):
             return Finding(layer=layer.name, verdict=Verdict.WORKS, reason="folded into the layer before it where it follows one")
         if self.weights == "float16":
             return Finding(layer=layer.name, verdict=Verdict.WORKS)
+        if kind == "BiasAdd":
+            return Finding(layer=layer.name, verdict=Verdict.LEFT, reason="a bias keeps 32 bits")
         if self.activations == "float32":
             return self._dynamic_finding(layer, sequences)
         if self.weights == "int4" and kind not in INT4_LAYERS - {"Embedding"}:
@@ -166,6 +170,30 @@ class PostTrainingQuantization(Technique):
             return Finding(layer=layer.name, verdict=Verdict.WORKS)
         reason = "stays float: with float activations only convolutions, dense and recurrent layers are sure to gain"
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
+
+    def cautions(self, model: ModelSummary, host: Host) -> list[str]:
+        """Which kernels compute with the chosen types, and which only unpack them."""
+        if self.weights == "float16":
+            return [
+                "Not faster on a CPU: the weights are widened to float32 when the file is loaded. GPUs compute with them as they are."
+            ]
+        found = []
+        if self.weights == "int4":
+            found.append(
+                "Not faster than int8 in convolutions, which unpack int4 weights at every call; dense layers compute with them."
+            )
+        if self.activations == "int16":
+            found.append(
+                "Not faster: int16 activations run on reference kernels, often ten times slower than float32. They are for accuracy."
+            )
+        elif self.activations == "int8":
+            found += int8_in_words(model, host)
+        elif depthwise_layers(model):
+            found.append(
+                f"Slower than float32 as a rule: {counted_layers(depthwise_layers(model))} depthwise, and with float activations their "
+                "kernels are unpacked while computing. Take int8 activations, or float16."
+            )
+        return found
 
     def apply(self, model: Model, context: RunContext) -> Model:
         """Convert with the chosen types, calibrating on the calibration split."""
