@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(command=_inspect)
 
     run = commands.add_parser("run", help="run a recipe on a model and data")
-    run.add_argument("--model", type=Path, required=True, help=".keras (written by tf-keras), .h5, zipped SavedModel or .tflite")
+    run.add_argument("--model", type=Path, required=True, help=".keras or .h5 of Keras 2 or 3, zipped SavedModel, .tflite")
     run.add_argument("--data", required=True, help=f".npz, .csv, .zip of one folder a class, or one of {', '.join(BUNDLED_DATA)}")
     run.add_argument("--recipe", type=Path, required=True, help="recipe as JSON")
     run.add_argument("--out", type=Path, required=True, help="folder for model.tflite, report.json and recipe.json")

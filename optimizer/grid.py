@@ -37,10 +37,11 @@ class Grid:
     cautions: dict[str, list[str]]
     model_cautions: list[str]
 
-    def finding(self, technique: str, layer: str) -> Finding | None:
-        """A technique's verdict on a layer, or on the whole model where it has one; None where it has nothing to say."""
+    def verdict(self, technique: str, layer: str) -> Verdict | None:
+        """What the technique can do with the layer; None where it has nothing to do there."""
         found = self.findings[technique]
-        return found.get(layer, found.get(WHOLE_MODEL))
+        finding = found.get(WHOLE_MODEL) or found.get(layer)
+        return None if finding is None else finding.verdict
 
     def reasons(self) -> list[Reason]:
         """Every verdict that needs a word, layers of the same one together; impossible ones first, then by the number of layers."""

@@ -14,8 +14,9 @@ MOST_NAME_LENGTH = 36
 def inspection_in_words(model: ModelSummary, grid: Grid) -> str:
     """Plain text of several lines."""
     macs = "unknown" if model.macs is None else f"{model.macs:,}"
+    version = f" of Keras {printable(model.keras_version)}, translated into tf-keras" if model.keras_version else ""
     lines = [
-        f"{printable(model.name)}: accepted ({model.format}, {model.size_bytes:,} bytes)",
+        f"{printable(model.name)}: accepted ({model.format}{version}, {model.size_bytes:,} bytes)",
         f"{len(model.layers)} layers, {model.parameters:,} parameters, {macs} MACs",
         f"inputs {list(model.input_shapes)}, outputs {list(model.output_shapes)}, ends in {model.output_activation}",
         *(printable(note) for note in model.notes),
@@ -37,8 +38,8 @@ def _table(model: ModelSummary, grid: Grid) -> list[str]:
     for name in grid.layers:
         layer = layers[name]
         macs = "?" if layer.macs is None else f"{layer.macs:,}"
-        found = [grid.finding(technique, name) for technique in techniques]
-        marks = ["-" if finding is None else MARKS[finding.verdict] for finding in found]
+        verdicts = [grid.verdict(technique, name) for technique in techniques]
+        marks = ["-" if verdict is None else MARKS[verdict] for verdict in verdicts]
         cells = "  ".join(f"{mark:<{len(technique)}}" for mark, technique in zip(marks, techniques, strict=True))
         rows.append(
             f"{printable(name, width):<{width}}  {layer.class_name:<22}  {layer.parameters:>11,}  {macs:>13}  {cells}".rstrip()

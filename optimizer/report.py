@@ -65,6 +65,7 @@ def report_of(
             "parameters": summary.parameters,
             # The file of a SavedModel does not tell them; its .tflite does.
             "macs": result.baseline.metrics["macs"] if summary.macs is None else summary.macs,
+            "translation": context.translation,
         },
         "data": context.data.to_json(),
         "baseline": result.baseline.metrics,

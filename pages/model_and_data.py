@@ -43,7 +43,7 @@ with left:
     st.subheader("Model", anchor=False)
     draw_upload("model", "Model", MODEL_TYPES, lambda file: bring_model(store, project_for(file.name), file, file.name))
     st.caption(
-        "A whole Keras model, saved by model.save(): .keras (tf-keras) or .h5. A zipped SavedModel or a .tflite can be measured and quantized, "
+        "A whole Keras model, saved by model.save(): .keras or .h5, of Keras 2 or 3. A zipped SavedModel or a .tflite can be measured and quantized, "
         "but not trained. Each is read without running anything in it."
     )
     if project is not None:

@@ -111,7 +111,8 @@ class ModelSummary:
 
     `format` is "keras" (tf-keras .keras), "h5", "saved_model" or "tflite"; shapes have the batch axis first; `training_config` is what
     the file says about loss and metrics, empty where it was saved without. `input_quantization` has an entry for each input of a
-    .tflite, None where it takes values as they are.
+    .tflite, None where it takes values as they are. `keras_version` is the Keras 3 that wrote the file ("3.15.1"), empty otherwise; layers
+    are then those of the translation into tf-keras.
     """
 
     name: str
@@ -127,6 +128,7 @@ class ModelSummary:
     input_quantization: tuple[Quantization | None, ...] = ()
     training_config: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    keras_version: str = ""
 
     @property
     def is_keras(self) -> bool:
@@ -173,6 +175,7 @@ class ModelSummary:
             "name": self.name,
             "sha256": self.sha256,
             "format": self.format,
+            "keras_version": self.keras_version,
             "size_bytes": self.size_bytes,
             "class_name": self.class_name,
             "parameters": self.parameters,
@@ -218,6 +221,7 @@ def model_summary_from_json(record: Mapping[str, Any]) -> ModelSummary:
         ),
         training_config=record["training_config"],
         notes=tuple(record["notes"]),
+        keras_version=record.get("keras_version", ""),
         layers=tuple(
             LayerSummary(
                 name=layer["name"],

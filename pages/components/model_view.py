@@ -13,8 +13,6 @@ from pages.components.format import bytes_text, count_text, counted, literal
 MOST_ROWS = 14
 MOST_HEIGHT_PX = 470
 FORMAT_WORDS = {
-    "keras": "tf-keras .keras, architecture and weights are both there and fit each other",
-    "h5": "Keras .h5, architecture and weights are both there and fit each other",
     "saved_model": "zipped SavedModel; it can be converted and quantized, but not trained further",
     "tflite": ".tflite, measured as it is; it can be quantized where it is float, but not trained further",
 }
@@ -37,7 +35,7 @@ def _draw_checks(model: ModelSummary, expects: str) -> None:
     inputs = ", ".join(shape_text(shape) for shape in model.input_shapes)
     outputs = ", ".join("unknown" if shape is None else shape_text(shape) for shape in model.output_shapes)
     lines = [
-        f"Format: {FORMAT_WORDS[model.format]}",
+        f"Format: {format_text(model)}",
         f"Safe to load: {_safety(model)}",
         f"Takes {inputs}, gives {outputs} ({model.output_activation})",
     ]
@@ -58,6 +56,16 @@ def _safety(model: ModelSummary) -> str:
         operators = sum(1 for layer in model.layers if layer.class_name != "InputLayer")
         return f"{counted(operators, 'operator')} ({weighted} with weights), all of them LiteRT's own"
     return f"{counted(len(model.layers), 'layer')} ({weighted} with weights), all of known classes, none holds code"
+
+
+def format_text(model: ModelSummary) -> str:
+    """What wrote the file: ".keras of tf-keras", ".h5 of Keras 3.15.1, translated into tf-keras"."""
+    if model.keras_version:
+        return f".{model.format} of Keras {model.keras_version}, translated into tf-keras; architecture and weights are both there and fit each other"
+    return (
+        FORMAT_WORDS.get(model.format)
+        or f".{model.format} of tf-keras, architecture and weights are both there and fit each other"
+    )
 
 
 def shape_text(shape: Shape) -> str:

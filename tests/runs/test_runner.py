@@ -114,20 +114,6 @@ class TestFaults:
         assert set(crashed.artifacts) <= {"log.txt"}
         assert here.ends(here.upload()).state is RunState.SUCCEEDED
 
-    def test_a_running_job_is_cancelled_within_five_seconds_once(self, here: Surroundings) -> None:
-        here.start(*NO_TRAINING)
-        pid = here.hang_next()
-        run = here.reaches(here.upload(), RunState.RUNNING)
-        here.store.request_cancel(run.id)
-        here.store.request_cancel(run.id)
-        cancelled = here.ends(run, within_s=5)
-
-        assert cancelled.state is RunState.CANCELLED
-        assert gone(pid)
-        wait_for(lambda: len(work_folders(here.store)) == 1, within_s=5)
-        here.store.request_cancel(run.id)
-        assert here.store.run(run.id) == cancelled
-
     def test_an_endless_job_is_stopped_at_its_time_limit(self, here: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LITESMITH_JOB_TIMEOUT_S", "0.5")
         here.start(*NO_TRAINING)
