@@ -2,10 +2,11 @@
 
     python benchmarks/coverage.py [--resume coverage.jsonl] [--only REGEX] [--fast] [--seconds-a-cell 1800] [--print]
 
-Rows are every architecture of keras.applications and tf_keras.applications (weights=None, 10 classes, the smallest input that it takes) and
-the layer families of tests/zoo.py; columns are all registered techniques. A cell of ours runs the technique for one epoch on random data, converts, and compares
-the .tflite with the optimized Keras model: "agrees", with the relative difference, and how many notes named something that was left as it is.
-A cell of TFMOT's only asks whether its wrapper (for post-training quantization, TensorFlow's converter) accepts the same file.
+Rows are every architecture of keras.applications and tf_keras.applications (weights=None, 10 classes, the smallest input that it takes)
+and the layer families of tests/zoo.py; columns are all registered techniques. A cell of ours runs the technique for one epoch on random
+data, converts, and compares the .tflite with the optimized Keras model: "agrees", with the relative difference, and how many notes named
+something that was left as it is. A cell of TFMOT's only asks whether its wrapper (for post-training quantization, TensorFlow's converter)
+accepts the same file.
 
 Finished cells are kept in the resume file, one JSON line each, and are not run again: the whole takes many hours on two cores.
 `--fast` takes the smallest architecture of each family, `--print` only prints what the file holds. Exit status 1 where a cell of ours failed.

@@ -85,7 +85,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m optimizer", description="Shrink a trained Keras model and see what it costs.")
+    parser = _Parser(prog="python -m optimizer", description="Shrink a trained model and see what it costs.")
     parser.add_argument("--version", action="version", version=f"Litesmith {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(command=_inspect)
 
     run = commands.add_parser("run", help="run a recipe on a model and data")
-    run.add_argument("--model", type=Path, required=True, help=".keras or .h5, of Keras 2 or 3")
+    run.add_argument("--model", type=Path, required=True, help=".keras or .h5 of Keras 2 or 3, zipped SavedModel, .tflite")
     run.add_argument("--data", required=True, help=f".npz, .csv, .zip of one folder a class, or one of {', '.join(BUNDLED_DATA)}")
     run.add_argument("--recipe", type=Path, required=True, help="recipe as JSON")
     run.add_argument("--out", type=Path, required=True, help="folder for model.tflite, report.json and recipe.json")

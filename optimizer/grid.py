@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optimizer.environment import Host, this_host
-from optimizer.sources.summary import Finding, ModelSummary, Verdict
+from optimizer.sources.summary import WHOLE_MODEL, Finding, ModelSummary, Verdict
 from optimizer.speed import odd_channels_in_words
 from optimizer.technique import Technique, registry
 
@@ -28,13 +28,20 @@ class Grid:
     """Layers by techniques.
 
     `layers` are the names of the rows: every layer with weights, and those without that some technique cannot treat; `findings` maps a
-    technique's name to its verdicts by layer; `cautions` a technique's name to plain sentences; `model_cautions` are about the model itself.
+    technique's name to its verdicts by layer (WHOLE_MODEL for one that holds for all); `cautions` a technique's name to plain sentences;
+    `model_cautions` are about the model itself.
     """
 
     layers: tuple[str, ...]
     findings: dict[str, dict[str, Finding]]
     cautions: dict[str, list[str]]
     model_cautions: list[str]
+
+    def verdict(self, technique: str, layer: str) -> Verdict | None:
+        """What the technique can do with the layer; None where it has nothing to do there."""
+        found = self.findings[technique]
+        finding = found.get(WHOLE_MODEL) or found.get(layer)
+        return None if finding is None else finding.verdict
 
     def reasons(self) -> list[Reason]:
         """Every verdict that needs a word, layers of the same one together; impossible ones first, then by the number of layers."""
@@ -72,6 +79,6 @@ def technique_grid(model: ModelSummary, *, steps: Sequence[Technique] | None = N
     return Grid(
         layers=tuple(layer.name for layer in model.layers if layer.name in treated | told),
         findings=findings,
-        cautions={step.name: step.cautions(model, here) for step in chosen},
+        cautions={step.name: step.cautions(model, here) for step in chosen if step.refusal_of(model) is None},
         model_cautions=odd_channels_in_words(model),
     )

@@ -38,7 +38,8 @@ def _table(model: ModelSummary, grid: Grid) -> list[str]:
     for name in grid.layers:
         layer = layers[name]
         macs = "?" if layer.macs is None else f"{layer.macs:,}"
-        marks = [MARKS[grid.findings[t][name].verdict] if name in grid.findings[t] else "-" for t in techniques]
+        verdicts = [grid.verdict(technique, name) for technique in techniques]
+        marks = ["-" if verdict is None else MARKS[verdict] for verdict in verdicts]
         cells = "  ".join(f"{mark:<{len(technique)}}" for mark, technique in zip(marks, techniques, strict=True))
         rows.append(
             f"{printable(name, width):<{width}}  {layer.class_name:<22}  {layer.parameters:>11,}  {macs:>13}  {cells}".rstrip()

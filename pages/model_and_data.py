@@ -43,13 +43,15 @@ with left:
     st.subheader("Model", anchor=False)
     draw_upload("model", "Model", MODEL_TYPES, lambda file: bring_model(store, project_for(file.name), file, file.name))
     st.caption(
-        "A whole Keras model, saved by model.save(): .keras or .h5, of Keras 2 or 3. It is read without running anything in it."
+        "A whole Keras model, saved by model.save(): .keras or .h5, of Keras 2 or 3. A zipped SavedModel or a .tflite can be measured and quantized, "
+        "but not trained. Each is read without running anything in it."
     )
     if project is not None:
         draw_inspection(newest_inspection(project.id, RunKind.INSPECT_MODEL, "model"), (project.model or {}).get("name", ""))
         if project.model is not None:
             draw_model(project)
-            draw_second_model(project)
+            if model_summary_from_json(project.model).is_keras:
+                draw_second_model(project)
 with right:
     st.subheader("Data", anchor=False)
     newest = newest_inspection(project.id, RunKind.INSPECT_DATA) if project is not None else None

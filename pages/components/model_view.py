@@ -8,10 +8,14 @@ import streamlit as st
 
 from optimizer.runs.run import Project
 from optimizer.sources.summary import ModelSummary, Shape, model_summary_from_json
-from pages.components.format import bytes_text, count_text, literal
+from pages.components.format import bytes_text, count_text, counted, literal
 
 MOST_ROWS = 14
 MOST_HEIGHT_PX = 470
+FORMAT_WORDS = {
+    "saved_model": "zipped SavedModel; it can be converted and quantized, but not trained further",
+    "tflite": ".tflite, measured as it is; it can be quantized where it is float, but not trained further",
+}
 
 
 def draw_model(project: Project) -> None:
@@ -30,10 +34,9 @@ def draw_model(project: Project) -> None:
 def _draw_checks(model: ModelSummary, expects: str) -> None:
     inputs = ", ".join(shape_text(shape) for shape in model.input_shapes)
     outputs = ", ".join("unknown" if shape is None else shape_text(shape) for shape in model.output_shapes)
-    weighted = sum(1 for layer in model.layers if layer.parameters)
     lines = [
-        f"Format: {format_text(model)}, architecture and weights are both there and fit each other",
-        f"Safe to load: {len(model.layers)} layers ({weighted} with weights), all of known classes, none holds code",
+        f"Format: {format_text(model)}",
+        f"Safe to load: {_safety(model)}",
         f"Takes {inputs}, gives {outputs} ({model.output_activation})",
     ]
     if expects:
@@ -45,11 +48,24 @@ def _draw_checks(model: ModelSummary, expects: str) -> None:
             st.markdown(f":orange[:material/info:] {literal(note, 300)}")
 
 
+def _safety(model: ModelSummary) -> str:
+    weighted = sum(1 for layer in model.layers if layer.parameters)
+    if model.format == "saved_model":
+        return f"its ops only compute, none touches files or the network; {weighted} of them use the variables"
+    if model.format == "tflite":
+        operators = sum(1 for layer in model.layers if layer.class_name != "InputLayer")
+        return f"{counted(operators, 'operator')} ({weighted} with weights), all of them LiteRT's own"
+    return f"{counted(len(model.layers), 'layer')} ({weighted} with weights), all of known classes, none holds code"
+
+
 def format_text(model: ModelSummary) -> str:
     """What wrote the file: ".keras of tf-keras", ".h5 of Keras 3.15.1, translated into tf-keras"."""
     if model.keras_version:
-        return f".{model.format} of Keras {model.keras_version}, translated into tf-keras"
-    return f".{model.format} of tf-keras"
+        return f".{model.format} of Keras {model.keras_version}, translated into tf-keras; architecture and weights are both there and fit each other"
+    return (
+        FORMAT_WORDS.get(model.format)
+        or f".{model.format} of tf-keras, architecture and weights are both there and fit each other"
+    )
 
 
 def shape_text(shape: Shape) -> str:

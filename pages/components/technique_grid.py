@@ -44,8 +44,8 @@ def _draw_table(grid: Grid, key: str) -> None:
 
 
 def _mark(grid: Grid, technique: str, layer: str) -> str:
-    finding = grid.findings[technique].get(layer)
-    return ABSENT if finding is None else MARKS[finding.verdict]
+    verdict = grid.verdict(technique, layer)
+    return ABSENT if verdict is None else MARKS[verdict]
 
 
 def _colour(mark: str) -> str:

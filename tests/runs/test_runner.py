@@ -114,20 +114,6 @@ class TestFaults:
         assert set(crashed.artifacts) <= {"log.txt"}
         assert here.ends(here.upload()).state is RunState.SUCCEEDED
 
-    def test_a_running_job_is_cancelled_within_five_seconds_once(self, here: Surroundings) -> None:
-        here.start(*NO_TRAINING)
-        pid = here.hang_next()
-        run = here.reaches(here.upload(), RunState.RUNNING)
-        here.store.request_cancel(run.id)
-        here.store.request_cancel(run.id)
-        cancelled = here.ends(run, within_s=5)
-
-        assert cancelled.state is RunState.CANCELLED
-        assert gone(pid)
-        wait_for(lambda: len(work_folders(here.store)) == 1, within_s=5)
-        here.store.request_cancel(run.id)
-        assert here.store.run(run.id) == cancelled
-
     def test_an_endless_job_is_stopped_at_its_time_limit(self, here: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LITESMITH_JOB_TIMEOUT_S", "0.5")
         here.start(*NO_TRAINING)
@@ -229,13 +215,15 @@ class TestLife:
         assert here.start(*NO_TRAINING) != old
         assert here.ends(waiting).state is RunState.SUCCEEDED
 
-    def test_a_worker_that_cannot_start_fails_the_job_with_the_reason(
+    def test_a_worker_that_cannot_start_fails_one_job_with_the_reason_and_not_the_queue(
         self, here: Surroundings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("LITESMITH_TECHNIQUE_PACKAGES", "no_such_package")
         run = here.store.submit(here.project.id, RunKind.BASELINE, inputs={})
+        next_run = here.store.submit(here.project.id, RunKind.BASELINE, inputs={"threads": 2})
         here.start("--spares", "0")
         failed = here.ends(run, within_s=60)
+        assert here.store.run(next_run.id).state is RunState.QUEUED
 
         assert failed.state is RunState.FAILED
         assert failed.error is not None

@@ -16,8 +16,10 @@ from optimizer.sources.preflight.architecture import build_graph, input_shape
 from optimizer.sources.preflight.archive import CONFIG, METADATA, WEIGHTS, opened_archive
 from optimizer.sources.preflight.config import check_config, parse_config
 from optimizer.sources.preflight.litert import check_tflite
+from optimizer.sources.preflight.litert_summary import summarize_tflite
 from optimizer.sources.preflight.saved_model import check_saved_model
-from optimizer.sources.preflight.signature import detect_format, is_keras_3, unsupported
+from optimizer.sources.preflight.saved_model_summary import summarize_saved_model
+from optimizer.sources.preflight.signature import detect_format, is_keras_3
 from optimizer.sources.preflight.summarizing import Parsed, summarize
 from optimizer.sources.preflight.weights import OLD_FOLDER, check_size, match_checkpoint, match_legacy
 from optimizer.sources.shapes import Inference, infer
@@ -38,13 +40,13 @@ def read_model_summary(path: Path, *, name: str) -> ModelSummary:
         InputError: The file is not acceptable; the codes are in docs and in the modules of this package.
     """
     found = detect_format(path, name)
+    sha256 = _sha256(path)
     if found == "saved_model":
-        check_saved_model(path, name)
-        raise unsupported(name, "The file is a zipped SavedModel")
+        graphs = check_saved_model(path, name)
+        return summarize_saved_model(graphs, name=name, sha256=sha256, size_bytes=path.stat().st_size)
     if found == "tflite":
         check_tflite(path, name)
-        raise unsupported(name, "The file is a .tflite, which is already converted")
-    sha256 = _sha256(path)
+        return summarize_tflite(path, name=name, sha256=sha256)
     read = _read_h5 if found == "h5" else _read_keras
     return summarize(read(path, name), name=name, sha256=sha256, file_format=found, size_bytes=path.stat().st_size)
 

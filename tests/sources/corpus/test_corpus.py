@@ -49,14 +49,15 @@ def test_a_bad_input_is_refused(case: Case, tmp_path: Path, reader: ReaderProces
 
 
 def test_the_corpus_has_every_row_of_the_safety_facts() -> None:
-    assert {case.number for case in CASES} >= {str(number) for number in range(1, 35)}
+    # Row 15 are files that are fine: the next test reads them.
+    assert {case.number for case in CASES} | {"15"} >= {str(number) for number in range(1, 35)}
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_the_good_files_that_the_bad_ones_are_made_from_pass(name: str, tmp_path: Path, reader: ReaderProcess) -> None:
     kind, file_name, make = GOOD[name]
     answer = reader.read(make(tmp_path / file_name), kind)
-    assert answer.code == ("UNSUPPORTED_FORMAT" if name in ("saved_model", "tflite") else "READ"), answer
+    assert answer.code == "READ", answer
 
 
 def test_names_from_strangers_stay_text_on_one_line(tmp_path: Path, reader: ReaderProcess) -> None:
