@@ -1,7 +1,6 @@
 """Model files that must be refused, each with its code; nothing in them may run."""
 
 import copy
-import json
 import struct
 import zipfile
 from collections.abc import Callable
