@@ -72,6 +72,9 @@ def converter_for(model: Any) -> Any:
 def _keras_function(keras_model: Any) -> Any:
     import tensorflow as tf
 
+    from optimizer.surgery.lowering import lowered
+
+    keras_model = lowered(keras_model)
     signature = [
         tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype, name=_plain_name(tensor.name)) for tensor in keras_model.inputs
     ]

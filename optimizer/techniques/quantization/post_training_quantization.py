@@ -19,7 +19,7 @@ from optimizer.conversion import (
 )
 from optimizer.environment import Host
 from optimizer.errors import InputError, RunError
-from optimizer.kernels import kernel_variables, unwrapped
+from optimizer.kernels import kernels_by_layer, unwrapped
 from optimizer.litert_quantization import (
     FULLY_INTEGER_OPERATORS,
     quantize_int4,
@@ -309,6 +309,8 @@ class PostTrainingQuantization(Technique):
         wanted = INT4_LAYERS - {"Embedding"} if self.weights == "int4" else frozenset({"Conv2D", "Dense", "DepthwiseConv2D"})
         if self.activations == "float32" and self.weights != "float16":
             wanted = wanted & FULLY_INTEGER_OPERATORS
-        kernels = {key: kernel for key, kernel in kernel_variables(model.keras).items() if kinds.get(key.split("/")[0]) in wanted}
-        keys = tuple(key for key, kernel in kernels.items() if kernel.shape.num_elements() >= self._fewest_weights(model))
+        kernels = [
+            item for name, found in kernels_by_layer(model.keras).items() if kinds[name] in wanted for item in found.items()
+        ]
+        keys = tuple(key for key, kernel in kernels if kernel.shape.num_elements() >= self._fewest_weights(model))
         return StoredType(technique=self.name, kernels=keys, dtypes=STORED_TYPES[self.weights])
