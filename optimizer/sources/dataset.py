@@ -12,19 +12,35 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+IGNORED = -1
+"""Class number of a step that neither trains nor counts: padding, and whatever the person marked so."""
+
 
 class Task(StrEnum):
     """What the model is for; it decides loss, metric and the wording of every chart."""
 
     CLASSIFICATION = "classification"
+    MULTI_LABEL = "multi_label"
+    PER_STEP = "per_step"
     REGRESSION = "regression"
     RECONSTRUCTION = "reconstruction"
     UNLABELLED = "unlabelled"
 
 
+TASK_WORDS = {
+    Task.CLASSIFICATION: "one class a sample",
+    Task.MULTI_LABEL: "any number of labels a sample, yes or no for each",
+    Task.PER_STEP: "a class for each step of a sequence or each pixel of an image",
+    Task.REGRESSION: "numbers to predict",
+    Task.RECONSTRUCTION: "the model gives back its input; labels 0 and 1 of the test part mark anomalies",
+    Task.UNLABELLED: "no labels: outputs are compared with the original model's",
+}
+"""Each task in words, for the command line's help and the Model & Data page."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Samples of one split: `x` (n, ...) in the dtype it was stored with, `y` (n,) or (n, k), None without labels."""
+    """Samples of one split: `x` (n, ...) in the dtype it was stored with, `y` (n, ...), None without labels."""
 
     x: Array
     y: Array | None
@@ -37,8 +53,9 @@ class Split:
 class Dataset:
     """Data as a file holds it, split into four disjoint parts; nothing is scaled or reshaped yet.
 
-    `labels` says what `y` holds: "class" (int64 class numbers, shape (n,)), "one_hot" was already turned into "class",
-    "value" (float32 targets, shape (n,) or (n, k)), "none". `class_names` has a name for each class number.
+    `labels` says what `y` holds: "class" (int64 class numbers, shape (n,); one-hot labels were turned into them), "value" (float32
+    targets, shape (n, ...)), "none"; once matched to a model also "steps" (int64 class numbers (n, *steps), IGNORED where a step does
+    not count) and "labels" (uint8 0 or 1, in the shape of the output). `class_names` has a name for each class number or label.
     `kind` is "images", "table" or "arrays".
     """
 
@@ -91,7 +108,7 @@ class PreparedData:
     """A data set matched to one model: task found, shapes agreed, scaling chosen.
 
     `input_shape` and `output_shape` are the model's, without the batch axis. `from_logits` is true where a classifier ends
-    without softmax or sigmoid.
+    without softmax or sigmoid; `independent` where each of its outputs is a yes or no of its own (sigmoid units).
     """
 
     dataset: Dataset
@@ -100,6 +117,7 @@ class PreparedData:
     output_shape: tuple[int, ...]
     input_dtype: str
     from_logits: bool
+    independent: bool = False
     scaling: InputScaling = UNSCALED
     notes: tuple[str, ...] = ()
 
@@ -111,10 +129,14 @@ class PreparedData:
         return self.scaling.apply(batch)
 
     def targets(self, split: Split) -> Array:
-        """What a loss compares the outputs with: class numbers (n,), values (n, *output_shape), or the inputs themselves."""
+        """What a loss compares the outputs with.
+
+        Class numbers int64 (n,), or (n, *steps) with IGNORED where a step does not count; values or labels float32 (n, *output_shape);
+        or the inputs themselves.
+        """
         if self.task in (Task.RECONSTRUCTION, Task.UNLABELLED) or split.y is None:
             return self.inputs(split.x)
-        if self.task is Task.CLASSIFICATION:
+        if self.task in (Task.CLASSIFICATION, Task.PER_STEP):
             return split.y.astype(np.int64)
         return split.y.astype(np.float32).reshape((len(split), *self.output_shape))
 

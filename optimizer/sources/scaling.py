@@ -10,8 +10,8 @@ import numpy as np
 from optimizer.sources.dataset import UNSCALED, Array, Dataset, InputScaling, PreparedData
 from optimizer.sources.summary import LayerSummary, ModelSummary
 
-RAW_INPUT = ("Rescaling", "Normalization", "Embedding")
-"""First layers that take raw values: any scaling before them would be one too many."""
+RAW_INPUT = ("Rescaling", "Normalization", "Embedding", "Masking")
+"""First layers that take raw values: any scaling before them would be one too many, or move the value that marks padding."""
 
 
 def value_range(dataset: Dataset) -> str:
