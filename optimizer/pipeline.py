@@ -112,7 +112,7 @@ class _Read:
 def _read(job: Job) -> _Read:
     summary = read_model_summary(job.model, name=job.model_name)
     second = None if job.second_model is None else read_model_summary(job.second_model, name=job.second_model.name)
-    data = prepare(read_dataset(job.data, seed=job.recipe.seed), summary)
+    data = prepare(read_dataset(job.data, seed=job.recipe.seed), summary, job.data.task)
     return _Read(summary=summary, data=data, second=second)
 
 

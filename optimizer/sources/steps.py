@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from optimizer.sources.dataset import IGNORED, Array, Dataset, Split, Task
 from optimizer.sources.matching import Found, Matching, in_words
 from optimizer.sources.scaling import first_layer
-from optimizer.sources.targets import SPLITS, reshaped, targets
+from optimizer.sources.targets import reshaped, targets, with_labels_of
 
 VOID = 255
 """The label of pixels that do not count, as PASCAL VOC and Cityscapes store them."""
@@ -72,12 +70,7 @@ def as_steps(case: Matching, *, classes: int) -> Dataset | None:
             return np.where(whole == max(table), 1, 0).astype(np.int32)
         return np.where((whole < 0) | (whole >= classes), IGNORED, whole).astype(np.int32)
 
-    return _changed(reshaped(case.dataset, case.steps), lambda part: numbered(part.y) if part.y is not None else None)
-
-
-def _changed(dataset: Dataset, change: Callable[[Split], Array | None]) -> Dataset:
-    parts: dict[str, Any] = {name: getattr(dataset, name) for name in SPLITS}
-    return replace(dataset, **{name: Split(x=part.x, y=change(part)) for name, part in parts.items()})
+    return with_labels_of(reshaped(case.dataset, case.steps), lambda part: numbered(part.y) if part.y is not None else None)
 
 
 def _without_padding(case: Matching, dataset: Dataset) -> Dataset | None:
@@ -97,7 +90,7 @@ def _without_padding(case: Matching, dataset: Dataset) -> Dataset | None:
         kept = kept.reshape((*part.y.shape, -1)).any(axis=-1)
         return np.where(kept, part.y, IGNORED)
 
-    return _changed(dataset, masked)
+    return with_labels_of(dataset, masked)
 
 
 def _range_in_words(dataset: Dataset) -> str:

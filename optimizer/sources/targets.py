@@ -37,11 +37,11 @@ def all_targets(dataset: Dataset, holds: Callable[[Array], bool]) -> bool:
     return all(holds(y) for y in targets(dataset).values())
 
 
-def with_targets(dataset: Dataset, change: Callable[[Array], Array | None]) -> Dataset:
-    """The same data with `change` applied to the labels of each split."""
+def with_labels_of(dataset: Dataset, change: Callable[[Split], Array | None]) -> Dataset:
+    """The same samples, each split with the labels that `change` makes of the split."""
 
     def changed(part: Split) -> Split:
-        return Split(x=part.x, y=None if part.y is None else change(part.y))
+        return Split(x=part.x, y=change(part))
 
     return replace(
         dataset,
@@ -50,6 +50,11 @@ def with_targets(dataset: Dataset, change: Callable[[Array], Array | None]) -> D
         validation=changed(dataset.validation),
         test=changed(dataset.test),
     )
+
+
+def with_targets(dataset: Dataset, change: Callable[[Array], Array | None]) -> Dataset:
+    """The same data with `change` applied to the labels of each split that has some."""
+    return with_labels_of(dataset, lambda part: None if part.y is None else change(part.y))
 
 
 def as_classes(dataset: Dataset) -> Dataset:
