@@ -40,7 +40,7 @@ WORDS: tuple[tuple[LossFamily, frozenset[str]], ...] = (
         "charbonnier", "euclidean", "reconstruction", "perceptual", "wing"})),
 )  # fmt: skip
 JOINED = (
-    ("cross_entropy", "crossentropy"), ("log_cosh", "logcosh"), ("log_loss", "logloss"), ("multi_label", "multilabel"),
+    ("cross_entropy", "crossentropy"), ("io_u", "iou"), ("log_cosh", "logcosh"), ("log_loss", "logloss"), ("multi_label", "multilabel"),
     ("multi_class", "multiclass"), ("smooth_l1", "smoothl1"),
 )  # fmt: skip
 
@@ -62,24 +62,23 @@ def compiled_loss(training_config: Mapping[str, Any], output: int = 0, output_na
         output: Position of the output among the model's.
         output_name: Its name; losses may be stored by name.
     """
-    loss = _part(training_config.get("loss"), output, output_name)
+    loss = _of_output(training_config.get("loss"), output, output_name)
     if loss is None:
         return CompiledLoss(family=LossFamily.NONE)
     name, config = _name_of(loss), _config_of(loss)
     stored = config.get("from_logits")
     family = family_of(name)
     if family is LossFamily.UNKNOWN:
-        family = _family_of_metrics(_part(training_config.get("metrics"), output, output_name))
+        family = _family_of_metrics(training_config.get("metrics"), output, output_name)
     return CompiledLoss(family=family, name=name, from_logits=stored if isinstance(stored, bool) else None)
 
 
-def _part(stored: Any, output: int, output_name: str) -> Any:
-    """What belongs to one output: Keras stores one entry for all, a list of one an output, or a mapping by the output's name."""
+def _of_output(stored: Any, output: int, output_name: str) -> Any:
+    """What belongs to one output: there is one entry for all, one for each in a list, or one by each output's name."""
     if isinstance(stored, Mapping) and "class_name" not in stored:
         return stored.get(output_name)
     if isinstance(stored, Sequence) and not isinstance(stored, str):
-        inner = [entry for entry in stored if isinstance(entry, Sequence | Mapping)]
-        return stored[output] if len(inner) == len(stored) > output else stored
+        return stored[output] if output < len(stored) else None
     return stored
 
 
@@ -101,8 +100,10 @@ def _config_of(stored: Any) -> Mapping[str, Any]:
     return config if isinstance(config, Mapping) else {}
 
 
-def _family_of_metrics(stored: Any) -> LossFamily:
-    entries = stored if isinstance(stored, Sequence) and not isinstance(stored, str) else [stored]
+def _family_of_metrics(stored: Any, output: int, output_name: str) -> LossFamily:
+    if isinstance(stored, Mapping) or (isinstance(stored, list) and any(isinstance(entry, list) for entry in stored)):
+        stored = _of_output(stored, output, output_name)
+    entries = stored if isinstance(stored, list) else [stored]
     found = {family_of(_name_of(entry)) for entry in entries if entry is not None} - {LossFamily.UNKNOWN}
     # Two metrics of different families (accuracy beside MAE) tell nothing.
     return found.pop() if len(found) == 1 else LossFamily.UNKNOWN

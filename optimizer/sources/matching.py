@@ -51,8 +51,8 @@ class Matching:
 
     @property
     def is_flat(self) -> bool:
-        """Whether at most one axis of the output is longer than 1, so that it speaks of the whole sample."""
-        return self.units == max(self.output_shape, default=1)
+        """Whether only the output's last axis is longer than 1, so that it speaks of the whole sample."""
+        return self.units == self.width
 
     @property
     def picks_one(self) -> bool:
