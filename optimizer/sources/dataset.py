@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.sources.joined import InputSpec
+
 Array = npt.NDArray[Any]
 
 IGNORED = -1
@@ -40,9 +42,12 @@ TASK_WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Samples of one split: `x` (n, ...) in the dtype it was stored with, `y` (n, ...), None without labels."""
+    """Samples of one split: `x` (n, ...) in the dtype it was stored with, `y` (n, ...), None without labels.
 
-    x: Array
+    `x` is an Array, or JoinedSamples for a model of several inputs.
+    """
+
+    x: Any
     y: Array | None
 
     def __len__(self) -> int:
@@ -56,7 +61,7 @@ class Dataset:
     `labels` says what `y` holds: "class" (int64 class numbers, shape (n,); one-hot labels were turned into them), "value" (float32
     targets, shape (n, ...)), "none"; once matched to a model also "steps" (int64 class numbers (n, *steps), IGNORED where a step does
     not count) and "labels" (uint8 0 or 1, in the shape of the output). `class_names` has a name for each class number or label.
-    `kind` is "images", "table" or "arrays".
+    `kind` is "images", "table" or "arrays". `output_name` is the output that the labels are for, where the data name one.
     """
 
     name: str
@@ -69,6 +74,7 @@ class Dataset:
     validation: Split
     test: Split
     notes: tuple[str, ...] = ()
+    output_name: str = ""
 
     def counts(self) -> dict[str, int]:
         """Number of samples in each split."""
@@ -109,6 +115,8 @@ class PreparedData:
 
     `input_shape` and `output_shape` are the model's, without the batch axis. `from_logits` is true where a classifier ends
     without softmax or sigmoid; `independent` where each of its outputs is a yes or no of its own (sigmoid units).
+    Where the model has several inputs, `joined` describes each in the model's order, and `input_shape` is that of the first. Where it has
+    several outputs (`output_count`), `output` is the position of the one that the task is about.
     """
 
     dataset: Dataset
@@ -118,11 +126,27 @@ class PreparedData:
     input_dtype: str
     from_logits: bool
     independent: bool = False
+    joined: tuple[InputSpec, ...] = ()
+    output: int = 0
+    output_count: int = 1
     scaling: InputScaling = UNSCALED
     notes: tuple[str, ...] = ()
 
-    def inputs(self, x: Array) -> Array:
-        """Stored samples (n, ...) as the model's input batch (n, *input_shape), float32 unless the model takes integers."""
+    @property
+    def is_joined(self) -> bool:
+        """Whether the model has several inputs or several outputs."""
+        return bool(self.joined) or self.output_count > 1
+
+    def inputs(self, x: Any) -> Any:
+        """Stored samples (n, ...) as the model's input batch (n, *input_shape), float32 unless the model takes integers.
+
+        For several inputs a list of such batches, in the model's order.
+        """
+        if self.joined:
+            arrays = list(x.arrays.values())
+            return [
+                part.reshape((len(x), *spec.shape)).astype(spec.dtype) for part, spec in zip(arrays, self.joined, strict=True)
+            ]
         batch = np.asarray(x).reshape((len(x), *self.input_shape))
         if self.input_dtype != "float32":
             return batch.astype(self.input_dtype)
@@ -135,12 +159,13 @@ class PreparedData:
         or the inputs themselves.
         """
         if self.task in (Task.RECONSTRUCTION, Task.UNLABELLED) or split.y is None:
-            return self.inputs(split.x)
+            inputs: Array = self.inputs(split.x)[0] if self.joined else self.inputs(split.x)
+            return inputs
         if self.task in (Task.CLASSIFICATION, Task.PER_STEP):
             return split.y.astype(np.int64)
         return split.y.astype(np.float32).reshape((len(split), *self.output_shape))
 
-    def batches(self, split: Split, batch_size: int, order: npt.NDArray[np.int64] | None = None) -> Iterator[tuple[Array, Array]]:
+    def batches(self, split: Split, batch_size: int, order: npt.NDArray[np.int64] | None = None) -> Iterator[tuple[Any, Array]]:
         """Yield (inputs, targets) of at most `batch_size` samples, in `order` (sample numbers) or as stored."""
         order = np.arange(len(split)) if order is None else order
         for start in range(0, len(order), batch_size):
@@ -157,6 +182,8 @@ class PreparedData:
             "task": self.task.value,
             "input_scaling": self.scaling.to_json(),
             "from_logits": self.from_logits,
+            **({"inputs": [spec.name for spec in self.joined]} if self.joined else {}),
+            **({"output": self.output} if self.output_count > 1 else {}),
             "class_names": list(self.dataset.class_names),
             "notes": [*self.dataset.notes, *self.notes],
         }

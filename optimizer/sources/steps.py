@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.sources.dataset import IGNORED, Array, Dataset, Split, Task
+from optimizer.sources.joined import JoinedSamples
 from optimizer.sources.matching import Found, Matching, in_words
 from optimizer.sources.scaling import first_layer
 from optimizer.sources.targets import reshaped, targets, with_labels_of
@@ -76,7 +77,7 @@ def as_steps(case: Matching, *, classes: int) -> Dataset | None:
 def _without_padding(case: Matching, dataset: Dataset) -> Dataset | None:
     """The data with padded steps IGNORED, where the model begins with a layer that masks them; None where it does not."""
     layer = first_layer(case.summary)
-    if layer is None or len(case.steps) != 1:
+    if layer is None or len(case.steps) != 1 or isinstance(dataset.train.x, JoinedSamples):
         return None
     masks_zero = layer.class_name == "Embedding" and bool(layer.config.get("mask_zero"))
     if not masks_zero and layer.class_name != "Masking":

@@ -86,6 +86,7 @@ class ModelSummary:
     output_shapes: tuple[Shape | None, ...]
     output_layers: tuple[str, ...]
     input_dtypes: tuple[str, ...] = ("float32",)
+    input_names: tuple[str, ...] = ()
     training_config: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -150,6 +151,7 @@ class ModelSummary:
             "output_shapes": [None if shape is None else list(shape) for shape in self.output_shapes],
             "output_layers": list(self.output_layers),
             "input_dtypes": list(self.input_dtypes),
+            "input_names": list(self.input_names),
             "output_activation": self.output_activation,
             "training_config": dict(self.training_config),
             "notes": list(self.notes),
@@ -181,6 +183,7 @@ def model_summary_from_json(record: Mapping[str, Any]) -> ModelSummary:
         output_shapes=tuple(None if shape is None else tuple(shape) for shape in record["output_shapes"]),
         output_layers=tuple(record["output_layers"]),
         input_dtypes=tuple(record["input_dtypes"]),
+        input_names=tuple(record.get("input_names", ())),
         training_config=record["training_config"],
         notes=tuple(record["notes"]),
         layers=tuple(
