@@ -5,11 +5,10 @@ The exported graph has a batch of one, as devices run it: microcontroller runtim
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from optimizer.errors import RunError
 from optimizer.litert_file import LiteRTFile
@@ -17,7 +16,7 @@ from optimizer.quiet import quiet_standard_error
 
 FEWEST_WEIGHTS = 1024
 """TensorFlow's converter quantizes no smaller kernel in a dynamic-range file."""
-RepresentativeDataset = Callable[[], Iterator[list[npt.NDArray[Any]]]]
+RepresentativeDataset = Callable[[], Iterator[Any]]
 
 
 def converter_for(keras_model: Any) -> Any:
@@ -25,7 +24,7 @@ def converter_for(keras_model: Any) -> Any:
     import tensorflow as tf
 
     signature = [
-        tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype, name=_plain_name(tensor.name)) for tensor in keras_model.inputs
+        tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype, name=plain_name(tensor.name)) for tensor in keras_model.inputs
     ]
 
     @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
@@ -107,17 +106,22 @@ def loops(keras_model: Any) -> bool:
     return any(operator.name == "WHILE" for operator in LiteRTFile(convert(keras_model)).operators)
 
 
-def representative_dataset(samples: npt.NDArray[Any]) -> RepresentativeDataset:
-    """Calibration samples (n, ...) one by one, as the converter wants them."""
+def representative_dataset(samples: Any) -> RepresentativeDataset:
+    """Calibration samples (n, ...) one by one, as the converter wants them; for several inputs a mapping of such arrays by name."""
 
-    def generate() -> Iterator[list[npt.NDArray[Any]]]:
+    def generate() -> Iterator[Any]:
+        if isinstance(samples, Mapping):
+            for index in range(len(next(iter(samples.values())))):
+                yield {name: np.ascontiguousarray(part[index : index + 1]) for name, part in samples.items()}
+            return
         for index in range(len(samples)):
             yield [np.ascontiguousarray(samples[index : index + 1])]
 
     return generate
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
+    """An input's name as the signature of the .tflite has it."""
     plain = "".join(c if c.isalnum() or c == "_" else "_" for c in name.split(":")[0].split("/")[0])
     return plain if plain[:1].isalpha() else f"input_{plain}"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from optimizer.errors import RunError
 
@@ -27,7 +27,7 @@ def quantize_int8_weights(float_file: bytes, *, per_tensor: bool) -> bytes:
     return _quantized(float_file, recipe, samples=None)
 
 
-def quantize_int16_activations(float_file: bytes, samples: npt.NDArray[Any], *, per_tensor: bool) -> bytes:
+def quantize_int16_activations(float_file: bytes, samples: Any, *, per_tensor: bool) -> bytes:
     """int8 weights with int16 activations, calibrated; float32 input and output.
 
     TensorFlow's converter cannot give such a file one scale a kernel where it holds a depthwise convolution.
@@ -50,7 +50,7 @@ def quantize_int4(
     float_file: bytes,
     *,
     activations: str,
-    samples: npt.NDArray[Any] | None,
+    samples: Any,
     per_tensor: bool,
     integer_input_output: bool,
 ) -> bytes:
@@ -59,7 +59,7 @@ def quantize_int4(
     Args:
         float_file: A float32 .tflite.
         activations: "float32" (dynamic range), "int8" or "int16" (static, calibrated).
-        samples: Calibration inputs (n, ...) for static ranges.
+        samples: Calibration inputs (n, ...) for static ranges; a mapping of them by name for several inputs.
         per_tensor: One scale a kernel instead of one an output channel.
         integer_input_output: Whether the file takes and gives integers; static ranges only.
     """
@@ -100,7 +100,7 @@ def _granularity(per_tensor: bool) -> Any:
     return qtyping.QuantGranularity.TENSORWISE if per_tensor else qtyping.QuantGranularity.CHANNELWISE
 
 
-def _quantized(float_file: bytes, recipe: Any, *, samples: npt.NDArray[Any] | None) -> bytes:
+def _quantized(float_file: bytes, recipe: Any, *, samples: Any) -> bytes:
     from litert_quantizer import quantizer
 
     engine = quantizer.Quantizer(bytearray(float_file), recipe.get_quantization_recipe())
@@ -133,11 +133,16 @@ def _failure(reason: str) -> RunError:
     )
 
 
-def _calibration_data(float_file: bytes, samples: npt.NDArray[Any]) -> dict[str, list[dict[str, Any]]]:
+def _calibration_data(float_file: bytes, samples: Any) -> dict[str, list[dict[str, Any]]]:
     from ai_edge_litert.interpreter import Interpreter
 
     signatures = Interpreter(model_content=float_file).get_signature_list()
     name, signature = next(iter(signatures.items()))
+    if isinstance(samples, Mapping):
+        number = len(next(iter(samples.values())))
+        return {
+            name: [{part: np.ascontiguousarray(x[index : index + 1]) for part, x in samples.items()} for index in range(number)]
+        }
     return {name: [{signature["inputs"][0]: np.ascontiguousarray(sample[None])} for sample in samples]}
 
 

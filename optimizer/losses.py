@@ -69,6 +69,30 @@ def _weighted_mean(values: Any, weights: Any) -> Any:
     return tf.math.divide_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
 
 
+def main_output(outputs: Any, data: PreparedData) -> Any:
+    """The output that the task is about, among those of a model of several."""
+    if data.output_count == 1:
+        return outputs
+    return outputs[data.output]
+
+
+def with_other_outputs(loss: Loss, original: Any, data: PreparedData) -> Loss:
+    """`loss` of the main output; the outputs without labels are held near what the original model gives."""
+    import tensorflow as tf
+
+    if data.output_count == 1:
+        return loss
+
+    def together(inputs: Any, targets: Any, outputs: Any) -> Any:
+        total = loss(inputs, targets, main_output(outputs, data))
+        for place, wanted in enumerate(original(inputs, training=False)):
+            if place != data.output:
+                total += tf.reduce_mean(tf.math.squared_difference(outputs[place], tf.stop_gradient(wanted)))
+        return total
+
+    return together
+
+
 def imitation_loss(teacher: Any, data: PreparedData) -> Loss:
     """For data without labels: come close to what the original model says of the same inputs."""
     distance = soft_distance(data, temperature=1.0)
@@ -77,7 +101,7 @@ def imitation_loss(teacher: Any, data: PreparedData) -> Loss:
         import tensorflow as tf
 
         del targets
-        return distance(None, tf.stop_gradient(teacher(inputs, training=False)), outputs)
+        return distance(None, tf.stop_gradient(main_output(teacher(inputs, training=False), data)), outputs)
 
     return loss
 

@@ -14,7 +14,7 @@ from optimizer.answers import ANSWERING, right_answers
 from optimizer.context import Event, RunContext
 from optimizer.errors import RunError
 from optimizer.kernels import unwrapped
-from optimizer.losses import Loss, imitation_loss, task_loss
+from optimizer.losses import Loss, imitation_loss, main_output, task_loss, with_other_outputs
 from optimizer.model import Model
 from optimizer.promises import Projection
 from optimizer.sources.dataset import PreparedData, Task
@@ -89,6 +89,7 @@ def fit(
     samples = len(data.dataset.train)
     if loss is None:
         loss = imitation_loss(context.original.keras, data) if data.task is Task.UNLABELLED else task_loss(data)
+    loss = with_other_outputs(loss, context.original.keras, data)
     total = schedule.steps(samples)
     _quicken_moving_averages(keras_model, total)
     optimizer = tf.keras.optimizers.Adam(schedule.learning_rate)
@@ -103,7 +104,7 @@ def fit(
         for inputs, targets in data.batches(data.dataset.train, schedule.batch_size, order):
             context.check_cancelled()
             optimizer.learning_rate.assign(schedule.learning_rate_at(clock.steps, total))
-            loss_sum += step_function(tf.constant(inputs), tf.constant(targets)) * len(inputs)
+            loss_sum += step_function(tensors(inputs), tf.constant(targets)) * len(targets)
             clock.tick()
         means = {"loss": float(loss_sum) / samples, **_validate(judge, data)}
         if not math.isfinite(means["loss"]):
@@ -128,6 +129,13 @@ def _quicken_moving_averages(keras_model: Any, steps: int) -> None:
         inner = unwrapped(layer)
         if type(inner).__name__ == "BatchNormalization":
             inner.momentum = min(inner.momentum, quickest)
+
+
+def tensors(inputs: Any) -> Any:
+    """A batch as a tensor, or as a list of them for a model of several inputs."""
+    import tensorflow as tf
+
+    return [tf.constant(part) for part in inputs] if isinstance(inputs, list) else tf.constant(inputs)
 
 
 def _training_step(keras_model: Any, optimizer: Any, loss: Loss, projections: Sequence[Projection]) -> Callable[[Any, Any], Any]:
@@ -174,10 +182,10 @@ def _validate(judge: Callable[[Any, Any], Any], data: PreparedData) -> dict[str,
         return {}
     loss_sum, right, counted = 0.0, 0.0, 0.0
     for inputs, targets in data.batches(split, VALIDATION_BATCH, np.arange(number)):
-        loss, outputs = judge(tf.constant(inputs), tf.constant(targets))
-        loss_sum += float(loss) * len(inputs)
+        loss, outputs = judge(tensors(inputs), tf.constant(targets))
+        loss_sum += float(loss) * len(targets)
         if data.task in ANSWERING:
-            hits, answers = right_answers(outputs.numpy(), targets, data)
+            hits, answers = right_answers(main_output(outputs, data).numpy(), targets, data)
             right, counted = right + float(hits.sum()), counted + float(answers.sum())
     means = {"validation_loss": loss_sum / number}
     if counted:

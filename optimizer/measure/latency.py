@@ -65,9 +65,7 @@ def measure_latency(
     loaded = [LoadedFile(content, threads=threads) for content in files]
     per_block = []
     for file in loaded:
-        # From above 0 to 1, rounded up by files that take whole numbers: a sample of zeros only would be padding to those that mask it.
-        values = 1.0 - random.random(tuple(file.input["shape"]), dtype=np.float32)
-        file.set_input(np.ceil(values) if np.issubdtype(file.input["dtype"], np.integer) else values)
+        file.set_every_input(random)
         warm = _block(file, WARM_UP_INVOCATIONS)
         per_block.append(max(1, min(2_000, round(BLOCK_MS / max(float(np.median(warm)), 1e-4)))))
     blocks: list[list[FloatArray]] = [[] for _ in files]

@@ -14,6 +14,7 @@ from optimizer.answers import ANSWERING, right_answers
 from optimizer.measure import interpreter
 from optimizer.measure.direction import HIGHER_IS_BETTER
 from optimizer.measure.multi_label import label_metrics
+from optimizer.measure.named_interpreter import run_named
 from optimizer.measure.significance import (
     Interval,
     auc_interval,
@@ -68,9 +69,19 @@ def measure_quality(
         baseline_outputs: Outputs of the float32 baseline on the same split, for data without labels; None for the baseline itself.
         check_cancelled: Raises when the run should stop.
     """
-    batches = ((data.inputs(split.x[i : i + BATCH]), None) for i in range(0, len(split), BATCH))
-    outputs = interpreter.run(content, batches, check_cancelled=check_cancelled)
+    outputs = _outputs(content, data, split, check_cancelled)
     return score(outputs, data, split, baseline_outputs=baseline_outputs)
+
+
+def _outputs(
+    content: bytes, data: PreparedData, split: Split, check_cancelled: Callable[[], None] | None
+) -> npt.NDArray[np.float32]:
+    batches = (data.inputs(split.x[i : i + BATCH]) for i in range(0, len(split), BATCH))
+    if not data.is_joined:
+        return interpreter.run(content, ((batch, None) for batch in batches), check_cancelled=check_cancelled)
+    named = (batch if data.joined else [batch] for batch in batches)
+    inputs = [spec.name for spec in data.joined] or [""]
+    return run_named(content, named, inputs=inputs, output=data.output, check_cancelled=check_cancelled)
 
 
 def score(

@@ -43,8 +43,12 @@ def data_lines(data: Mapping[str, Any]) -> list[str]:
     lines = []
     if data.get("task"):
         lines.append(f"Task: {_task_line(data)}")
+    for part in data.get("inputs") or ():
+        sizes = " × ".join(map(str, part.get("shape") or ())) or "one number"
+        lines.append(f"Input {part.get('name', '')}: {sizes}, {part.get('dtype', '')}")
     shape = " × ".join(map(str, data.get("sample_shape") or ())) or "one number"
-    lines.append(f"Samples: {data.get('kind', 'arrays')} of {shape}, {data.get('dtype', '')}".rstrip(", "))
+    if not data.get("inputs"):
+        lines.append(f"Samples: {data.get('kind', 'arrays')} of {shape}, {data.get('dtype', '')}".rstrip(", "))
     if data.get("value_range"):
         lines.append(f"Values in the data: {data['value_range']}")
     if data.get("expects"):

@@ -7,9 +7,9 @@ from typing import Any
 
 from optimizer.context import RunContext
 from optimizer.errors import InputError
-from optimizer.losses import Loss, soft_distance, task_loss
+from optimizer.losses import Loss, main_output, soft_distance, task_loss
 from optimizer.model import Model, copy_of
-from optimizer.promises import SameInterface
+from optimizer.promises import SameInterface, given_shape
 from optimizer.sources.dataset import PreparedData, Task
 from optimizer.sources.summary import Finding, ModelSummary, Verdict
 from optimizer.surgery.narrowing import WIDTH_SETTING, narrower_copy
@@ -104,7 +104,8 @@ class KnowledgeDistillation(Technique):
         loss = distillation_loss(teacher.keras, data, temperature=self.temperature, alpha=self.alpha)
         projections = held_projections(model, student) if self.student == "itself" else []
         fit(student, context, plan, loss=loss, projections=projections)
-        promise = SameInterface(technique=self.name, input_shape=data.input_shape, output_shape=data.output_shape)
+        takes, gives = interface_of(context.original.keras, data)
+        promise = SameInterface(technique=self.name, input_shape=takes, output_shape=gives)
         return model.changed(keras=student, promises=(promise,))
 
     def _student(self, model: Model, context: RunContext) -> Any:
@@ -112,8 +113,14 @@ class KnowledgeDistillation(Technique):
             return copy_of(model.keras)
         if self.student == "second_model":
             return copy_of(_second_model(context).keras)
-        shapes = {"input_shape": context.data.input_shape, "output_shape": context.data.output_shape}
-        return narrower_copy(model.keras, self.width_factor, **shapes)
+        takes, gives = interface_of(model.keras, context.data)
+        return narrower_copy(model.keras, self.width_factor, input_shape=takes, output_shape=gives)
+
+
+def interface_of(keras_model: Any, data: PreparedData) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shapes that a student must take and give: those of the data, or of all inputs and outputs together where there are several."""
+    takes = given_shape(keras_model.inputs) if data.joined else data.input_shape
+    return takes, given_shape(keras_model.outputs) if data.output_count > 1 else data.output_shape
 
 
 def _second_model(context: RunContext) -> Model:
@@ -124,9 +131,8 @@ def _second_model(context: RunContext) -> Model:
             place="knowledge_distillation",
             fix="Upload one on Model & Data, or pass --second-model FILE on the command line.",
         )
-    wanted = context.data.input_shape, context.data.output_shape
-    keras = context.second_model.keras
-    found = tuple(keras.input_shape[1:]), tuple(keras.output_shape[1:])
+    wanted = interface_of(context.original.keras, context.data)
+    found = given_shape(context.second_model.keras.inputs), given_shape(context.second_model.keras.outputs)
     if found != wanted:
         raise InputError(
             "The second model does not take and give what the model does",
@@ -147,7 +153,7 @@ def distillation_loss(teacher: Any, data: PreparedData, *, temperature: float, a
     distance = soft_distance(data, temperature=temperature)
 
     def loss(inputs: Any, targets: Any, outputs: Any) -> Any:
-        softness = distance(targets, tf.stop_gradient(teacher(inputs, training=False)), outputs)
+        softness = distance(targets, tf.stop_gradient(main_output(teacher(inputs, training=False), data)), outputs)
         return softness if hard is None else alpha * softness + (1 - alpha) * hard(inputs, targets, outputs)
 
     return loss

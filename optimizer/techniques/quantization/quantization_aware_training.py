@@ -17,7 +17,7 @@ from optimizer.surgery.batch_normalization import fold_batch_normalization
 from optimizer.surgery.fake_quantization import calibrate, eight_bit_scheme, output_only
 from optimizer.surgery.wrapping import without_activity_penalties
 from optimizer.technique import SizeEstimate, Technique, param, technique
-from optimizer.training import Schedule, fit, held_projections
+from optimizer.training import Schedule, fit, held_projections, tensors
 
 QUANTIZABLE = frozenset(
     {
@@ -263,10 +263,9 @@ def _float_layers_before(keras_model: Any, quantized: set[str], exits: Collectio
 
 
 def _calibration_batches(context: RunContext) -> list[Any]:
-    import tensorflow as tf
-
-    inputs = context.data.inputs(context.data.dataset.calibration.x[:CALIBRATION_SAMPLES])
-    return [tf.constant(inputs[start : start + CALIBRATION_BATCH]) for start in range(0, len(inputs), CALIBRATION_BATCH)]
+    samples = context.data.dataset.calibration.x[:CALIBRATION_SAMPLES]
+    starts = range(0, len(samples), CALIBRATION_BATCH)
+    return [tensors(context.data.inputs(samples[start : start + CALIBRATION_BATCH])) for start in starts]
 
 
 def _stored_as_integers(prepared: Any, keys: Sequence[str], *, per_tensor: bool) -> list[str]:
