@@ -54,7 +54,7 @@ class NamedFile:
         values = {}
         for name, value in zip(self._names, sample, strict=True):
             details = self._inputs[name]
-            values[name] = _quantized(np.asarray(value).reshape(details["shape"]), details)
+            values[name] = _quantized(np.asarray(value), details)
         self._interpreter.reset_all_variables()
         try:
             raw = self._runner(**values)[self._output]

@@ -9,6 +9,7 @@ from optimizer.sources.compiled import compiled_loss
 from optimizer.sources.dataset import Dataset, PreparedData, Task
 from optimizer.sources.matching import Matching
 from optimizer.sources.sample_shapes import agreed_shape
+from optimizer.sources.scaling import vocabulary
 from optimizer.sources.several import chosen_output, match_inputs, output_note
 from optimizer.sources.summary import LayerSummary, ModelSummary
 from optimizer.sources.targets import SPLITS
@@ -42,6 +43,7 @@ def prepare(dataset: Dataset, summary: ModelSummary, task: str = AUTO) -> Prepar
             TASK_UNCLEAR where they allow two tasks, BAD_SETTING for a task that there is not.
     """
     wanted = chosen_task(task)
+    _require_numbers(summary)
     dataset, joined, notes = match_inputs(dataset, summary)
     if joined:
         input_shape = joined[0].shape
@@ -77,8 +79,23 @@ def prepare(dataset: Dataset, summary: ModelSummary, task: str = AUTO) -> Prepar
     )
 
 
+def _require_numbers(summary: ModelSummary) -> None:
+    if summary.input_dtypes[0].startswith(("string", "complex", "resource", "variant")):
+        raise InputError(
+            "The model's input takes no numbers",
+            code="UNSUPPORTED_MODEL",
+            place=summary.name,
+            expected="floating-point numbers or integers",
+            received=summary.input_dtypes[0],
+            fix="Take out the part that turns texts into numbers, and bring the numbers as data.",
+        )
+
+
 def _input_dtype(summary: ModelSummary) -> str:
+    """What samples are handed over as; a file with a quantized input is given real values, and quantizes them by its own scale."""
     dtype = summary.input_dtypes[0]
+    if any(summary.input_quantization[:1]):
+        return "float32"
     return dtype if dtype.startswith(("int", "uint", "bool")) else "float32"
 
 
@@ -97,11 +114,11 @@ def _output_shape(summary: ModelSummary, input_shape: tuple[int, ...], output: i
 
 
 def _check_vocabulary(dataset: Dataset, summary: ModelSummary) -> None:
-    """A model that starts with an Embedding takes whole numbers below its `input_dim`."""
+    """A model that starts with an Embedding takes whole numbers below the number of its rows."""
     first = _first_layer(summary)
-    if first is None or first.class_name != "Embedding":
+    rows = 0 if first is None else vocabulary(first)
+    if not rows:
         return
-    rows = int(first.config.get("input_dim", 0))
     for name in SPLITS:
         x = getattr(dataset, name).x
         if x.min() < 0 or x.max() >= rows or (x.dtype.kind == "f" and np.any(x != np.floor(x))):

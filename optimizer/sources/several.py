@@ -20,10 +20,18 @@ def match_inputs(dataset: Dataset, summary: ModelSummary) -> tuple[Dataset, tupl
     For a model of one input the data come back as they are, without descriptions.
 
     Raises:
-        InputError: DATA_MODEL_MISMATCH.
+        InputError: DATA_MODEL_MISMATCH, UNSUPPORTED_MODEL for several inputs or outputs of a SavedModel or .tflite.
     """
     samples = dataset.train.x
     count = len(summary.input_shapes)
+    if not summary.is_keras and max(count, len(summary.output_shapes)) > 1:
+        raise InputError(
+            f"The model has {count} inputs and {len(summary.output_shapes)} outputs; several of them are understood in Keras models only",
+            code="UNSUPPORTED_MODEL",
+            place=summary.name,
+            expected="one input and one output",
+            fix="Bring the Keras model that the file was made from.",
+        )
     if count == 1 and not isinstance(samples, JoinedSamples):
         return dataset, (), ()
     given = samples.arrays if isinstance(samples, JoinedSamples) else {}

@@ -37,14 +37,15 @@ class Server:
         with (self.home / "web.log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=self._environment(), stdout=log, stderr=log)
         deadline = time.monotonic() + START_LIMIT_S
-        while not self._answers():
+        while not self.answers():
             assert time.monotonic() < deadline, (self.home / "web.log").read_text()
             time.sleep(0.1)
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "LITESMITH_HOME": str(self.home)}
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether it answers now."""
         try:
             with urllib.request.urlopen(self.url + "_stcore/health", timeout=5) as answer:  # noqa: S310 - our own server
                 return bool(answer.status == 200)

@@ -18,12 +18,17 @@ TRAINING_KEYS = ("loss", "metrics", "loss_weights", "weighted_metrics")
 
 @dataclass(frozen=True, kw_only=True)
 class Parsed:
-    """What was read from a model file: its graph, what was inferred of it, and the weights of each layer by full name."""
+    """What was read from a model file: its graph, what was inferred of it, and the weights of each layer by full name.
+
+    `keras_version` is the Keras 3 that wrote the file, empty where tf-keras did; `notes` are for the person.
+    """
 
     graph: Graph
     inference: Inference
     weights: Mapping[str, Shapes]
     training: Mapping[str, Any]
+    keras_version: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def summarize(parsed: Parsed, *, name: str, sha256: str, file_format: str, size_bytes: int) -> ModelSummary:
@@ -46,6 +51,8 @@ def summarize(parsed: Parsed, *, name: str, sha256: str, file_format: str, size_
         output_layers=tuple(_pick(makers[tensor.layer], tensor) for tensor in graph.outputs),
         input_dtypes=tuple(_dtype(inputs[n]) for n in graph.inputs),
         input_names=tuple(graph.inputs),
+        keras_version=parsed.keras_version,
+        notes=parsed.notes,
         training_config=plain_json({key: parsed.training[key] for key in TRAINING_KEYS if key in parsed.training}),
     )
 
@@ -55,13 +62,14 @@ def _layer(full: str, node: Node, parsed: Parsed, inbound: tuple[str, ...]) -> L
     shapes = parsed.weights.get(full, {})
     return LayerSummary(
         name=full,
-        class_name=node.class_name,
+        class_name=node.class_name.removeprefix("Custom>"),
         config=plain_json(node.config),
         weight_shapes=shapes,
         inbound=inbound,
         output_shape=None if known is None else known.output,
         parameters=parameter_count(shapes),
         macs=None if known is None else known.macs,
+        calls=1 if known is None else max(known.calls, 1),
     )
 
 
