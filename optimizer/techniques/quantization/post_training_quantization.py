@@ -149,6 +149,8 @@ class PostTrainingQuantization(Technique):
             return Finding(layer=layer.name, verdict=Verdict.WORKS, reason="folded into the layer before it where it follows one")
         if self.weights == "float16":
             return Finding(layer=layer.name, verdict=Verdict.WORKS)
+        if kind == "BiasAdd":
+            return Finding(layer=layer.name, verdict=Verdict.LEFT, reason="a bias keeps 32 bits")
         if self.activations == "float32":
             return self._dynamic_finding(layer, sequences)
         if self.weights == "int4" and kind not in INT4_LAYERS - {"Embedding"}:
