@@ -274,16 +274,29 @@ class SameInterface(Promise):
 
     def check_keras(self, keras_model: Any) -> PromiseResult:
         """Compare the model's shapes."""
-        found = tuple(keras_model.input_shape[1:]), tuple(keras_model.output_shape[1:])
-        return self.result(found == (self.input_shape, self.output_shape), f"takes {found[0]}, gives {found[1]}")
+        found = given_shape(keras_model.inputs), given_shape(keras_model.outputs)
+        wanted = self.input_shape, self.output_shape
+        same = all(_fits(shape, fixed) for shape, fixed in zip(found, wanted, strict=True))
+        return self.result(same, f"takes {found[0]}, gives {found[1]}")
 
     def check_litert(self, file: LiteRTFile, keras_model: Any) -> PromiseResult:
         """Compare the file's shapes by their number of elements: converters may drop axes of one element."""
         del keras_model
         main = file.model.subgraphs[0]
-        sizes = math.prod(file.shape(0, main.inputs[0])[1:]), math.prod(file.shape(0, main.outputs[0])[1:])
+        sizes = tuple(sum(math.prod(file.shape(0, tensor)[1:]) for tensor in part) for part in (main.inputs, main.outputs))
         wanted = math.prod(self.input_shape), math.prod(self.output_shape)
         return self.result(sizes == wanted, f"takes {sizes[0]} numbers, gives {sizes[1]}")
+
+
+def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether a shape is the wanted one; open axes take any length."""
+    return len(shape) == len(wanted) and all(a is None or a == b for a, b in zip(shape, wanted, strict=True))
+
+
+def given_shape(tensors: Sequence[Any]) -> tuple[Any, ...]:
+    """Shape of a model's input or output without the batch axis; of several the number of values that they hold together."""
+    shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
+    return shapes[0] if len(shapes) == 1 else (sum(math.prod(length or 1 for length in shape) for shape in shapes),)
 
 
 def _constant(values: Any, dtype: Any) -> Any:
