@@ -66,8 +66,9 @@ def held_against_the_check(member: Member, recipe: str, cell: Cell) -> None:
         file = LiteRTFile(cell.model.content)
         for name, found in kernels.items():
             stored = {tensor.dtype for kernel in found.values() for tensor in file.locate_parts(kernel.numpy())}
-            fewer_bits = bool(stored) and "FLOAT32" not in stored
-            assert fewer_bits == (name in works) or not stored, (said[name], stored)
+            # A verdict that says "may" leaves it to the converter; a kernel that was not found in the file says nothing.
+            if stored and (name in works or "may" not in said[name].reason):
+                assert ("FLOAT32" not in stored) == (name in works), (said[name], stored)
 
 
 def layers_of(cell: Cell, kernels: dict[str, dict[str, object]]) -> set[str]:
