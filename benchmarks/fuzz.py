@@ -69,7 +69,12 @@ def fuzz_live(formats: list[str], seconds: float, seed: int, folder: Path, keep:
             report = Fuzzer(product, name, quick_folder, seed=seed, keep=keep).run(seconds)
             failed |= bool(report.breaches)
             print("\n".join(report.lines(name)), flush=True)
+            if not (product.runner.is_alive and product.web.is_alive):
+                break
     finally:
+        if keep is not None:
+            for log in ("web", "runner"):
+                (keep / f"{log}.log").write_text(product.log(log))
         left = product.stop()
     print("left at the end: " + ("; ".join(left) or "no process, no work folder"), flush=True)
     return failed or bool(left)

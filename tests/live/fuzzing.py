@@ -117,7 +117,7 @@ class Fuzzer:
                     self._submit()
                 self._collect()
                 time.sleep(0.05)
-            while self._waiting:
+            while self._waiting and self.product.runner.is_alive:
                 self._collect()
                 time.sleep(0.05)
         finally:

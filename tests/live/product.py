@@ -26,7 +26,7 @@ MAX_GROWTH_MB = 200.0
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """Resident memory in MiB."""
+    """Resident memory in MiB; 0 of a process that has ended."""
 
     web_mb: float
     runner_mb: float
@@ -77,7 +77,7 @@ class Product:
         found = []
         for name, process in (("web", self.web), ("runner", self.runner)):
             if not process.is_alive:
-                found.append(f"the {name} process {process.pid} has ended")
+                found.append(f"the {name} process {process.pid} has ended; its log ends: {self.log(name)[-2000:]}")
         if self.store.runner_status().pid != self.runner.pid:
             found.append("another runner has taken over")
         if not self.server.answers():
@@ -87,11 +87,16 @@ class Product:
         found += [f"{canary} was touched" for canary in self.canaries if not is_whole(canary)]
         found += [f"work folder {folder} belongs to nobody" for folder in self._left_folders()]
         if not found:
-            found += [f"the page shows: {text}" for text in self.page.draw(self.project.id).failures]
             found += self._growth()
-        if "Traceback" in (text := (self.home / "web.log").read_text(errors="replace")):
-            found.append(f"the web server's log has a traceback: {text[text.index('Traceback') :][:1500]}")
+            found += [f"the page shows: {text}" for text in self.page.draw(self.project.id).failures]
+        for name in ("web", "runner"):
+            if "Traceback" in (text := self.log(name)):
+                found.append(f"the {name}'s log has a traceback: {text[text.index('Traceback') :][:1500]}")
         return found
+
+    def log(self, name: str) -> str:
+        """What the web server or the runner has printed."""
+        return (self.home / f"{name}.log").read_text(errors="replace")
 
     def _growth(self) -> list[str]:
         before, now = self.memory_at_start, self.memory()
@@ -151,8 +156,11 @@ def is_whole(canary: Path) -> bool:
 
 
 def resident_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+    try:
+        words = Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return int(words[0]) / 1024 if words else 0.0
 
 
 def pids() -> list[int]:
