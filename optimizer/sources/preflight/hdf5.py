@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +14,14 @@ import h5py
 import numpy as np
 
 from optimizer.errors import InputError, printable
-from optimizer.sources.limits import MAX_CONFIG_BYTES, MAX_FILL_BYTES, MAX_HDF5_OBJECTS, MAX_ZIP_RATIO
+from optimizer.sources.limits import MAX_CONFIG_BYTES, MAX_FILL_BYTES, MAX_HDF5_OBJECTS, MAX_TEXTS_BYTES, MAX_ZIP_RATIO
 
 Stored = dict[str, tuple[int, ...]]
 """Shape of each data set by its path within a group, in the order of `weight_names` or of the path."""
+
+HEAP_MARK = b"GCOL"
+_HEAP_HEAD_BYTES = 16
+_SCAN_BYTES = 4 * 1024**2
 
 
 @contextmanager
@@ -121,10 +127,56 @@ def _attribute_texts(item: h5py.Group, key: str) -> list[str]:
     attribute = item.attrs.get_id(key)
     if 0 in attribute.shape:
         return []
-    if attribute.get_type().get_class() != h5py.h5t.STRING:
+    kind = attribute.get_type()
+    if kind.get_class() != h5py.h5t.STRING:
         raise ValueError(f"the attribute {printable(key, 60)} is not text")
-    values = np.atleast_1d(item.attrs[key]).ravel()
+    if kind.is_variable_str():
+        _check_heap(Path(item.file.filename), key, math.prod(attribute.shape))
+    found = item.attrs[key]
+    # An array of numpy gives every text the room of the longest.
+    values = found.ravel() if isinstance(found, np.ndarray) else [found]
     return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
+
+
+def _check_heap(path: Path, key: str, count: int) -> None:
+    """Bound what reading `count` texts of variable length would load: all of them may point at one piece of the file.
+
+    Raises:
+        InputError: TOO_LARGE.
+    """
+    found = path.stat()
+    largest = _largest_heap_bytes(path, found.st_size, found.st_mtime_ns)
+    # A heap rounds up, and holds a few small texts beside its one large one.
+    if largest > MAX_CONFIG_BYTES + MAX_FILL_BYTES or largest * count > MAX_TEXTS_BYTES:
+        raise InputError(
+            f"The attribute {printable(key, 60)} is too large",
+            code="TOO_LARGE",
+            place=path.name,
+            received=f"{count:,} {'text' if count == 1 else 'texts'} of up to {largest:,} bytes",
+            limit=f"{MAX_CONFIG_BYTES:,} bytes each, {MAX_TEXTS_BYTES:,} together",
+        )
+
+
+@functools.lru_cache(maxsize=1)
+def _largest_heap_bytes(path: Path, file_bytes: int, changed_ns: int) -> int:
+    """Size of the largest global heap, where texts of variable length lie, by the mark that libhdf5 asks of each.
+
+    The HDF5 library does not tell the length of such an attribute before it has loaded it.
+    https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html (III.E. Global Heap)
+    """
+    del changed_ns
+    largest, rest, start = 0, b"", 0
+    with path.open("rb") as file:
+        while chunk := file.read(_SCAN_BYTES):
+            chunk = rest + chunk
+            place = chunk.find(HEAP_MARK)
+            while 0 <= place <= len(chunk) - _HEAP_HEAD_BYTES:
+                claimed = int.from_bytes(chunk[place + 8 : place + _HEAP_HEAD_BYTES], "little")
+                largest = max(largest, min(claimed, file_bytes - start - place))
+                place = chunk.find(HEAP_MARK, place + 1)
+            rest = chunk[-(_HEAP_HEAD_BYTES - 1) :]
+            start += len(chunk) - len(rest)
+    return largest
 
 
 def text_attribute(item: h5py.Group, key: str, place: str, limit: int = MAX_CONFIG_BYTES) -> str | None:

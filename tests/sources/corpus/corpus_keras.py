@@ -344,6 +344,28 @@ def attribute_of_two_hundred_megabytes_in_h5(folder: Path) -> Path:
     return folder / "a.h5"
 
 
+@case("+", "TOO_LARGE", "model", received="1 text", limit=True, bomb=True)
+def config_of_sixty_megabytes_in_h5(folder: Path) -> Path:
+    """A text of variable length: libhdf5 tells its size only after it has loaded it, several times over."""
+    return good.h5(folder / "a.h5", config="x" * 60 * MEGABYTE)
+
+
+@case("+", "TOO_LARGE", "model", received="4,000 texts", limit=True, bomb=True)
+def four_thousand_names_that_are_one_long_text(folder: Path) -> Path:
+    """All references lead to the same megabyte: loading the attribute would take four gigabytes."""
+    path, count, reference = good.h5(folder / "a.h5"), 4000, 16
+    with h5py.File(path, "a") as file:
+        file["model_weights"].attrs["layer_names"] = np.array(
+            ["y" * MEGABYTE, *(["n"] * (count - 1))], dtype=h5py.string_dtype()
+        )
+    data = path.read_bytes()
+    # A reference is length (4 bytes), address of the heap (8) and number within it (4); the second text has length 1.
+    first, second = MEGABYTE.to_bytes(4, "little"), (1).to_bytes(4, "little")
+    start = next(n for n in range(len(data)) if data.startswith(first, n) and data.startswith(second, n + reference))
+    path.write_bytes(data[:start] + data[start : start + reference] * count + data[start + reference * count :])
+    return path
+
+
 @case("+", "TOO_LARGE", "model", limit=True, bomb=True)
 def config_of_forty_megabytes(folder: Path) -> Path:
     config = json.dumps(good.dense_config())[:-1] + ', "padding": "' + "x" * 40_000_000 + '"}'
