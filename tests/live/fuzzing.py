@@ -21,8 +21,8 @@ from tests.sources.corpus.good_files import GOOD
 from tests.sources.corpus.mutation import mutated
 from tests.sources.corpus.reader_process import ReaderProcess
 
-IN_FLIGHT = 3
-"""One more than the runner's places for inspections, so that none of them waits for us."""
+IN_FLIGHT = 4
+"""Twice the runner's places for inspections, so that none of them waits for us."""
 CHECK_EVERY_S = 5.0
 SLACK_S = 5.0
 STUCK_S = 90.0
@@ -91,7 +91,9 @@ class Fuzzer:
 
     def __init__(self, product: Product, name: str, folder: Path, *, seed: int = 0, keep: Path | None = None) -> None:
         self.product = product
-        product.project = product.store.create_project(f"fuzz of {name}")
+        # Inspections of one project go one after the other; those of several fill the runner's places.
+        self._projects = [product.store.create_project(f"fuzz of {name}, {n}").id for n in range(IN_FLIGHT)]
+        product.project_id = self._projects[0]
         self.report = Report(before=product.memory())
         self._kind, self._file_name, make = GOOD[name]
         self._name, self._keep, self._folder = name, keep, folder
@@ -135,11 +137,11 @@ class Fuzzer:
 
     def _submit(self) -> None:
         content, name = self._damaged()
-        store, project = self.product.store, self.product.project
+        store, project_id = self.product.store, self._chance.choice(self._projects)
         if self._kind == "model":
-            run = bring_model(store, project.id, io.BytesIO(content), name)
+            run = bring_model(store, project_id, io.BytesIO(content), name)
         else:
-            run = bring_data(store, project.id, stream=io.BytesIO(content), name=name)
+            run = bring_data(store, project_id, stream=io.BytesIO(content), name=name)
         self._waiting[run.id] = (content, time.monotonic())
 
     def _by_page(self) -> None:
@@ -155,10 +157,10 @@ class Fuzzer:
         box, types = BOXES[self._kind]
         if PurePath(self._file_name).suffix not in types or self._name == "saved_model":
             return
-        before = {run.id for run in self.product.store.runs(self.product.project.id, limit=20)}
-        drawn = self.product.page.upload(self.product.project.id, box, name.replace("\n", " "), content)
+        before = {run.id for run in self.product.store.runs(self.product.project_id, limit=20)}
+        drawn = self.product.page.upload(self.product.project_id, box, name.replace("\n", " "), content)
         self.report.breaches += [f"the page shows: {text}" for text in drawn.failures]
-        new = [run for run in self.product.store.runs(self.product.project.id, limit=20) if run.id not in before]
+        new = [run for run in self.product.store.runs(self.product.project_id, limit=20) if run.id not in before]
         if not new:
             self._breach(f"an upload by the page did not reach the store: {drawn.alerts}", content)
         for run in new:

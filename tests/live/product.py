@@ -53,9 +53,9 @@ class Product:
             canary.write_bytes(CANARY)
         self.server.start()
         self.store = Store(self.home)
-        self.project = self.store.create_project("fuzz")
+        self.project_id = self.store.create_project("fuzz").id
         self.open_page()
-        self.page.draw(self.project.id)
+        self.page.draw(self.project_id)
         wait_until(lambda: self.store.runner_status().spares_ready >= 1, START_LIMIT_S, "a warm worker")
         status, process = self.store.runner_status(), self.server.process
         assert status.pid is not None
@@ -88,7 +88,7 @@ class Product:
         found += [f"work folder {folder} belongs to nobody" for folder in self._left_folders()]
         if not found:
             found += self._growth()
-            found += [f"the page shows: {text}" for text in self.page.draw(self.project.id).failures]
+            found += [f"the page shows: {text}" for text in self.page.draw(self.project_id).failures]
         for name in ("web", "runner"):
             if "Traceback" in (text := self.log(name)):
                 found.append(f"the {name}'s log has a traceback: {text[text.index('Traceback') :][:1500]}")

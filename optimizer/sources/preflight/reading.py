@@ -15,6 +15,7 @@ from optimizer.sources.preflight.allowlist import KERAS_3
 from optimizer.sources.preflight.architecture import build_graph, input_shape
 from optimizer.sources.preflight.archive import CONFIG, METADATA, WEIGHTS, opened_archive
 from optimizer.sources.preflight.config import check_config, parse_config
+from optimizer.sources.preflight.hdf5_texts import AttributeTexts
 from optimizer.sources.preflight.litert import check_tflite
 from optimizer.sources.preflight.saved_model import check_saved_model
 from optimizer.sources.preflight.signature import detect_format, is_keras_3, unsupported
@@ -47,11 +48,12 @@ def read_model_summary(path: Path, *, name: str) -> ModelSummary:
 
 
 def _read_h5(path: Path, place: str) -> Parsed:
+    texts = AttributeTexts(path, place)
     with hdf5.opened(path, place) as file:
-        text = hdf5.text_attribute(file, "model_config", place)
+        text = texts.one(file, "model_config")
         if text is None:
             raise _without_architecture(file, place)
-        version = hdf5.text_attribute(file, "keras_version", place, MAX_METADATA_BYTES) or ""
+        version = texts.one(file, "keras_version", MAX_METADATA_BYTES) or ""
         if is_keras_3(version):
             _check_keras_3(parse_config(text, place), place)
             raise unsupported(place, f"The model was written by Keras {version}")
@@ -62,8 +64,8 @@ def _read_h5(path: Path, place: str) -> Parsed:
                 place=place,
                 fix="Save the whole model with model.save('model.h5').",
             )
-        stored = hdf5.legacy_weights(file["model_weights"])
-        training_text = hdf5.text_attribute(file, "training_config", place)
+        stored = hdf5.legacy_weights(file["model_weights"], texts)
+        training_text = texts.one(file, "training_config")
     config = parse_config(text, place)
     graph, inference = understand(config, place)
     training = parse_config(training_text, place) if training_text else {}
