@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -59,6 +60,8 @@ def fuzz_live(formats: list[str], seconds: float, seed: int, folder: Path, keep:
     from tests.live.fuzzing import Fuzzer
     from tests.live.product import Product
 
+    # A killed fuzzer would leave its server, runner and canaries behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     product = Product(folder)
     product.start()
     failed = False

@@ -42,6 +42,7 @@ TICK_S = 0.1
 FLUSH_S = 0.25
 HEARTBEAT_S = 1.0
 LOOK_S = 1.0
+DISK_LOOK_S = 1.0
 COLLECT_S = 3600.0
 COMPLAINT_S = 30.0
 KINDS = {TRAINING: (RunKind.BASELINE, RunKind.EXPERIMENT), INSPECTION: (RunKind.INSPECT_MODEL, RunKind.INSPECT_DATA)}
@@ -158,10 +159,13 @@ class Runner:
             assignment.kill(Killed.BAD_MESSAGE)
 
     def _tick(self) -> None:
+        look_at_disk = self._is_due("disk", DISK_LOOK_S)
         for assignment in list(self._busy):
             self._fetched(assignment)
             if assignment.is_overdue:
                 assignment.kill(Killed.TIMED_OUT)
+            elif look_at_disk:
+                assignment.watch_disk()
             ended = assignment.worker.ended()
             if ended is not None:
                 self._settle(assignment, ended)

@@ -40,7 +40,21 @@ def fill_the_disk():
         while True:
             file.write(bytes(2**20))
 
+def fill_the_folder():
+    for number in range(100_000):
+        with open(f"part{number}", "wb") as file:
+            file.write(bytes(2**20))
+
+def fill_the_disk_without_names():
+    kept = []
+    for number in range(200):
+        kept.append(open("part", "wb"))
+        os.unlink("part")
+        kept[-1].write(bytes(2**20))
+    threading.Event().wait()
+
 ACTS = {
+    "folder": fill_the_folder, "no names": fill_the_disk_without_names,
     "crash": lambda: ctypes.string_at(0), "loop": native_loop, "memory": eat_memory, "native memory": eat_memory_in_c,
     "disk": fill_the_disk, "secret": lambda: open("/etc/passwd"), "network": lambda: __import__("socket").socket(),
     "x32": lambda: ctypes.CDLL(None).syscall(ctypes.c_long(0x40000000 | 39)), "bug": lambda: 1 / 0,
@@ -109,12 +123,16 @@ def one_line(done: subprocess.CompletedProcess[str], status: int) -> str:
         ("secret", 1, [r"/etc/passwd", r"hostile", r"\[SANDBOX\]"]),
         ("network", 1, [r"socket", r"\[SANDBOX\]"]),
         ("disk", 1, [r"File too large", r"\[DISK_FULL\]"]),
+        ("folder", 1, [r"Limit: 0\.1 GiB", r"LITESMITH_FOLDER_LIMIT_GIB", r"\[DISK_FULL\]"]),
+        ("no names", 1, [r"filled its folder", r"\[DISK_FULL\]"]),
         ("bug", 1, [r"ZeroDivisionError", r"litesmith-error-", r"\[INTERNAL [0-9a-f]{8}\]"]),
         ("wrong words", 1, [r"never says", r"\[CRASHED\]"]),
     ],
 )
 def test_harm_ends_as_one_line_that_says_what_happened(run_hostile: Run, act: str, status: int, words: list[str]) -> None:
-    done, _ = run_hostile(act, LITESMITH_MEMORY_LIMIT_GIB="0.5", LITESMITH_FILE_LIMIT_GIB="0.05")
+    done, _ = run_hostile(
+        act, LITESMITH_MEMORY_LIMIT_GIB="0.5", LITESMITH_FILE_LIMIT_GIB="0.05", LITESMITH_FOLDER_LIMIT_GIB="0.1"
+    )
     line = one_line(done, status)
     assert [word for word in words if not re.search(word, line)] == [], line
 
