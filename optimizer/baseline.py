@@ -57,7 +57,11 @@ def measure_baseline(content: bytes, context: RunContext) -> Baseline:
 def timed_alone(baseline: Baseline, context: RunContext) -> Measured:
     """METRICS of a baseline that nothing is compared with."""
     latency = measure_latency(
-        [baseline.content], threads=context.threads, seed=context.seed, check_cancelled=context.check_cancelled
+        [baseline.content],
+        threads=context.threads,
+        seed=context.seed,
+        sample_shape=context.data.input_shape,
+        check_cancelled=context.check_cancelled,
     )
     return baseline.measured.with_latency(latency[0])
 

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from optimizer import __version__
 from optimizer.context import Event
 from optimizer.errors import InputError, OptimizerError, printable
+from optimizer.grid import technique_grid
+from optimizer.inspection_text import inspection_in_words
 from optimizer.job import DataSource, Job
 from optimizer.recipe import recipe_from_json, recipe_from_text
 from optimizer.sources.readers.bundled import BUNDLED as BUNDLED_DATA
@@ -83,7 +85,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m optimizer", description="Shrink a trained Keras model and see what it costs.")
+    parser = _Parser(prog="python -m optimizer", description="Shrink a trained model and see what it costs.")
     parser.add_argument("--version", action="version", version=f"Litesmith {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -95,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(command=_inspect)
 
     run = commands.add_parser("run", help="run a recipe on a model and data")
-    run.add_argument("--model", type=Path, required=True, help=".keras (written by tf-keras) or .h5")
+    run.add_argument("--model", type=Path, required=True, help=".keras or .h5 of Keras 2 or 3, zipped SavedModel, .tflite")
     run.add_argument("--data", required=True, help=f".npz, .csv, .zip of one folder a class, or one of {', '.join(BUNDLED_DATA)}")
     run.add_argument("--recipe", type=Path, required=True, help="recipe as JSON")
     run.add_argument("--out", type=Path, required=True, help="folder for model.tflite, report.json and recipe.json")
@@ -159,23 +161,11 @@ def _inspect(options: argparse.Namespace) -> int:
     model = {"kind": RunKind.INSPECT_MODEL.value, "model": str(options.model.absolute()), "model_name": options.model.name}
     found = _in_sandbox(options, lambda folder: {**model, "data": None, "seed": 0}, [options.model]).perform()
     summary = model_summary_from_json(found["model"])
-    findings = {name: cls().check(summary) for name, cls in registry().items()}
+    grid = technique_grid(summary)
     if options.json:
-        grid = {name: [finding.to_json() for finding in found] for name, found in findings.items()}
-        print(json.dumps({"verdict": "accepted", **summary.to_json(), "techniques": grid}, indent=2))
+        print(json.dumps({"verdict": "accepted", **summary.to_json(), **grid.to_json()}, indent=2))
         return 0
-    macs = "unknown" if summary.macs is None else f"{summary.macs:,}"
-    print(f"{printable(summary.name)}: accepted ({summary.format}, {summary.size_bytes:,} bytes)")
-    print(f"{len(summary.layers)} layers, {summary.parameters:,} parameters, {macs} MACs")
-    print(f"inputs {list(summary.input_shapes)}, outputs {list(summary.output_shapes)}, ends in {summary.output_activation}")
-    verdicts = {name: {finding.layer: finding for finding in found} for name, found in findings.items()}
-    for layer in summary.layers:
-        macs = "?" if layer.macs is None else f"{layer.macs:,}"
-        print(f"\n{printable(layer.name)}  {layer.class_name}  {layer.parameters:,} parameters  {macs} MACs")
-        for name, found in verdicts.items():
-            finding = found.get(layer.name)
-            if finding is not None:
-                print(f"    {name:<28} {finding.verdict.value}" + (f": {finding.reason}" if finding.reason else ""))
+    print(inspection_in_words(summary, grid))
     return 0
 
 

@@ -47,6 +47,7 @@ class RunContext:
         report: Called with each Event.
         cancelled: Returns true once someone asked the run to stop.
         threads: Threads of the LiteRT interpreter in latency measurements.
+        translation: How far the model is from the Keras 3 original it was translated from, for the report; None where it was not.
     """
 
     seed: int
@@ -57,6 +58,7 @@ class RunContext:
     report: Callable[[Event], None] = _ignore
     cancelled: Callable[[], bool] = _never
     threads: int = 1
+    translation: Mapping[str, Any] | None = None
 
     def check_cancelled(self) -> None:
         """Raise Cancelled once someone asked the run to stop. Long loops call it every few hundred milliseconds."""

@@ -1,4 +1,4 @@
-"""Keras to LiteRT: one place that calls TensorFlow's converter.
+"""Keras or a SavedModel to LiteRT: one place that calls TensorFlow's converter.
 
 The exported graph has a batch of one, as devices run it: microcontroller runtimes know no open axes, and every Reshape stays a constant.
 """
@@ -6,6 +6,7 @@ The exported graph has a batch of one, as devices run it: microcontroller runtim
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,51 @@ from optimizer.quiet import quiet_standard_error
 
 FEWEST_WEIGHTS = 1024
 """TensorFlow's converter quantizes no smaller kernel in a dynamic-range file."""
+SEQUENCE_OPERATORS = frozenset({"WHILE", "GATHER", "EMBEDDING_LOOKUP", "UNIDIRECTIONAL_SEQUENCE_LSTM"})
 RepresentativeDataset = Callable[[], Iterator[list[npt.NDArray[Any]]]]
 
 
-def converter_for(keras_model: Any) -> Any:
-    """A tf.lite.TFLiteConverter of the model in inference mode, with a batch of one."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LoadedSavedModel:
+    """The graph that a SavedModel serves.
+
+    Args:
+        trackable: What tf.saved_model.load gave; it holds the variables.
+        function: The concrete function of the signature, which takes named tensors and gives a dictionary.
+        input_name: Name of its only input.
+        output_name: Name of its only output.
+        input_shape: Shape of a single sample's input batch (1, ...), as the data have it.
+    """
+
+    trackable: Any
+    function: Any
+    input_name: str
+    output_name: str
+    input_shape: tuple[int, ...]
+
+    def concrete_function(self) -> Any:
+        """The graph for one sample at a time, as a tf.function's concrete function of one tensor."""
+        import tensorflow as tf
+
+        spec = self.function.structured_input_signature[1][self.input_name]
+
+        @tf.function(input_signature=[tf.TensorSpec(self.input_shape, spec.dtype, name=self.input_name)])  # type: ignore[untyped-decorator]
+        def infer(values: Any) -> Any:
+            return self.function(**{self.input_name: values})[self.output_name]
+
+        return infer.get_concrete_function()
+
+
+def converter_for(model: Any) -> Any:
+    """A tf.lite.TFLiteConverter of a tf_keras.Model or LoadedSavedModel in inference mode, with a batch of one."""
+    import tensorflow as tf
+
+    if isinstance(model, LoadedSavedModel):
+        return tf.lite.TFLiteConverter.from_concrete_functions([model.concrete_function()], model.trackable)
+    return tf.lite.TFLiteConverter.from_concrete_functions([_keras_function(model)], model)
+
+
+def _keras_function(keras_model: Any) -> Any:
     import tensorflow as tf
 
     signature = [
@@ -32,20 +73,20 @@ def converter_for(keras_model: Any) -> Any:
     def infer(*inputs: Any) -> Any:
         return keras_model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
 
-    return tf.lite.TFLiteConverter.from_concrete_functions([infer.get_concrete_function()], keras_model)
+    return infer.get_concrete_function()
 
 
-def convert(keras_model: Any, configure: Callable[[Any], None] | None = None) -> bytes:
+def convert(model: Any, configure: Callable[[Any], None] | None = None) -> bytes:
     """Convert to .tflite bytes; without `configure` the result is float32.
 
     Args:
-        keras_model: A built tf_keras.Model.
+        model: A built tf_keras.Model, or a LoadedSavedModel.
         configure: Sets optimizations, representative dataset and types on the converter.
 
     Raises:
         RunError: CONVERSION_FAILED with the converter's own first sentence.
     """
-    converter = converter_for(keras_model)
+    converter = converter_for(model)
     if configure is not None:
         configure(converter)
     try:
@@ -91,20 +132,22 @@ def set_granularity(converter: Any, *, per_tensor: bool) -> None:
     converter._experimental_disable_per_channel_quantization_for_dense_layers = per_tensor
 
 
-def is_sequence_model(keras_model: Any) -> bool:
+def is_sequence_model(model: Any) -> bool:
     """Whether embeddings or recurrent layers are part of the model; litert-quantizer leaves both float."""
     import tensorflow as tf
 
-    return any(isinstance(part, tf.keras.layers.RNN | tf.keras.layers.Embedding) for part in keras_model.submodules)
+    if isinstance(model, LoadedSavedModel):
+        return any(operator.name in SEQUENCE_OPERATORS for operator in LiteRTFile(convert(model)).operators)
+    return any(isinstance(part, tf.keras.layers.RNN | tf.keras.layers.Embedding) for part in model.submodules)
 
 
-def loops(keras_model: Any) -> bool:
+def loops(model: Any) -> bool:
     """Whether the .tflite of this model holds a loop, as that of a GRU does; most LSTM layers become one operator instead."""
     import tensorflow as tf
 
-    if not any(isinstance(part, tf.keras.layers.RNN) for part in keras_model.submodules):
+    if not isinstance(model, LoadedSavedModel) and not any(isinstance(part, tf.keras.layers.RNN) for part in model.submodules):
         return False
-    return any(operator.name == "WHILE" for operator in LiteRTFile(convert(keras_model)).operators)
+    return any(operator.name == "WHILE" for operator in LiteRTFile(convert(model)).operators)
 
 
 def representative_dataset(samples: npt.NDArray[Any]) -> RepresentativeDataset:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,22 @@ from optimizer import __version__
 
 PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "litert-quantizer", "numpy")
 INTEGER_DOT_PRODUCT_FLAGS = ("avx512_vnni", "avx_vnni", "asimddp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What the processor here can do, as far as it decides which kernels run: `avx` on x86, and instructions for integer dot products."""
+
+    processor: str
+    avx: bool
+    integer_dot_product: bool
+
+
+@functools.cache
+def this_host() -> Host:
+    """The machine that this runs on."""
+    model, flags = _processor()
+    return Host(processor=model, avx="avx" in flags, integer_dot_product=bool(flags & set(INTEGER_DOT_PRODUCT_FLAGS)))
 
 
 def environment(*, threads: int = 1) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 SIMILAR_ENOUGH = 0.5
 MAX_PERMUTED_RANK = 5
+ABSENT = -1
+UNPACKING = frozenset({"DEQUANTIZE", "DENSIFY"})
+"""Operators that turn a packed constant into what kernels compute with."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,6 +43,15 @@ class StoredTensor:
     def distinct_values(self) -> int:
         """Number of different values."""
         return len(np.unique(self.values))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredKernel:
+    """What an operator multiplies with, without its numbers; `dtype` is the type in the file, also where it is unpacked before use."""
+
+    name: str
+    dtype: str
+    elements: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,6 +84,16 @@ class LiteRTFile:
             value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
         }
 
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """Tensors that the main graph takes."""
+        return tuple(int(n) for n in _listed(self.model.subgraphs[0].inputs))
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """Tensors that the main graph gives."""
+        return tuple(int(n) for n in _listed(self.model.subgraphs[0].outputs))
+
     @functools.cached_property
     def constants(self) -> tuple[StoredTensor, ...]:
         """Every tensor that holds numbers, over all subgraphs, in file order."""
@@ -78,33 +101,30 @@ class LiteRTFile:
 
     def _constants(self) -> Iterator[StoredTensor]:
         for subgraph in self.model.subgraphs:
-            for tensor in subgraph.tensors:
+            for tensor in _listed(subgraph.tensors):
                 data = self.model.buffers[tensor.buffer].data
                 dtype = self._type_names[tensor.type]
-                if data is None or len(data) == 0 or dtype not in _NUMPY_TYPES:
+                # The bytes of a sparse tensor are not those of its shape.
+                if data is None or len(data) == 0 or dtype not in _NUMPY_TYPES or tensor.sparsity is not None:
                     continue
-                raw = _unpack(
-                    np.asarray(data, dtype=np.uint8), dtype, [int(n) for n in (tensor.shape if tensor.shape is not None else [])]
-                )
-                name = tensor.name.decode("utf-8", "replace") if isinstance(tensor.name, bytes) else str(tensor.name)
-                yield StoredTensor(
-                    name=name, dtype=dtype, raw=raw, values=_dequantize(raw, tensor.quantization), stored_bytes=len(data)
-                )
+                raw = _unpack(np.asarray(data, dtype=np.uint8), dtype, [int(n) for n in _listed(tensor.shape)])
+                values = _dequantize(raw, tensor.quantization)
+                yield StoredTensor(name=tensor_name(tensor), dtype=dtype, raw=raw, values=values, stored_bytes=len(data))
 
     @functools.cached_property
     def operators(self) -> tuple[StoredOperator, ...]:
         """Every operator of every subgraph, in execution order within its subgraph."""
         found = []
         for index, subgraph in enumerate(self.model.subgraphs):
-            for operator in subgraph.operators or []:
+            for operator in _listed(subgraph.operators):
                 code = self.model.operatorCodes[operator.opcodeIndex]
                 builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
                 found.append(
                     StoredOperator(
                         name=self._operator_names.get(builtin, f"BUILTIN_{builtin}"),
                         subgraph=index,
-                        inputs=tuple(int(i) for i in operator.inputs),
-                        outputs=tuple(int(i) for i in operator.outputs),
+                        inputs=tuple(int(i) for i in _listed(operator.inputs)),
+                        outputs=tuple(int(i) for i in _listed(operator.outputs)),
                         options=operator.builtinOptions,
                     )
                 )
@@ -118,8 +138,40 @@ class LiteRTFile:
         """Shape of a tensor; () for a scalar and for a missing optional input."""
         if tensor < 0:
             return ()
-        shape = self.model.subgraphs[subgraph].tensors[tensor].shape
-        return tuple(int(n) for n in shape) if shape is not None else ()
+        return tuple(int(n) for n in _listed(self.model.subgraphs[subgraph].tensors[tensor].shape))
+
+    def is_constant(self, subgraph: int, tensor: int) -> bool:
+        """Whether the file stores a tensor's numbers; False for a missing optional input."""
+        if tensor < 0:
+            return False
+        data = self.model.buffers[self.model.subgraphs[subgraph].tensors[tensor].buffer].data
+        return data is not None and len(data) > 0
+
+    @functools.cached_property
+    def unpacked(self) -> dict[tuple[int, int], int]:
+        """For (subgraph, tensor) that only unpacks a constant (float16 kernels come so): the constant."""
+        return {
+            (operator.subgraph, operator.outputs[0]): operator.inputs[0]
+            for operator in self.operators
+            if operator.name in UNPACKING and operator.outputs and operator.inputs
+            if self.is_constant(operator.subgraph, operator.inputs[0])
+        }
+
+    def kernels(self, operator: StoredOperator) -> list[StoredKernel]:
+        """The constant second input of an operator, as a list of one; empty where it is no constant."""
+        graph = operator.subgraph
+        used = operator.inputs[1] if len(operator.inputs) > 1 else ABSENT
+        stored = self.unpacked.get((graph, used), used)
+        if not self.is_constant(graph, stored):
+            return []
+        tensor = self.model.subgraphs[graph].tensors[stored]
+        elements = math.prod(self.shape(graph, stored))
+        return [StoredKernel(name=tensor_name(tensor), dtype=self.type_name(tensor.type), elements=elements)]
+
+    def has_open_axes(self, subgraph: int, tensor: int) -> bool:
+        """Whether an axis beside the batch is open, so that the stored shape says nothing of the samples."""
+        signature = self.model.subgraphs[subgraph].tensors[tensor].shapeSignature
+        return signature is not None and any(int(n) < 0 for n in signature[1:])
 
     def locate(self, kernel: Array) -> StoredTensor | None:
         """Find where a Keras kernel of any layout ended up, or None where nothing resembles it.
@@ -134,6 +186,16 @@ class LiteRTFile:
                 if score > best_score:
                     best, best_score = tensor, score
         return best
+
+
+def tensor_name(tensor: Any) -> str:
+    """Name of a tensor of the schema, "" where it has none."""
+    return tensor.name.decode("utf-8", "replace") if isinstance(tensor.name, bytes) else str(tensor.name or "")
+
+
+def _listed(items: Any) -> Any:
+    """A list of the schema, which is None where the file leaves it out."""
+    return () if items is None else items
 
 
 _NUMPY_TYPES = {

@@ -16,6 +16,72 @@ FULLY_INTEGER_OPERATORS = frozenset({"Conv1D", "Conv2D", "Dense"})
 """Layers whose kernels dynamic-range quantization stores in int8. Depthwise kernels are few and slow to unpack at every call."""
 
 
+def quantize_tflite(
+    float_file: bytes,
+    *,
+    weights: str,
+    activations: str,
+    samples: npt.NDArray[Any] | None,
+    per_tensor: bool,
+    integer_input_output: bool,
+) -> bytes:
+    """Quantize a float32 .tflite for which there is no Keras model.
+
+    Args:
+        float_file: The .tflite.
+        weights: "float16", "int8" or "int4".
+        activations: "float32", "int16" or "int8".
+        samples: Calibration inputs (n, ...); None for float32 activations.
+        per_tensor: One scale a kernel instead of one an output channel.
+        integer_input_output: Whether the result takes and gives integers; integer activations only.
+
+    Raises:
+        RunError: QUANTIZATION_FAILED.
+    """
+    signed = with_signature(float_file)
+    if weights == "float16":
+        return quantize_float16(signed)
+    if weights == "int4":
+        return quantize_int4(
+            signed,
+            activations=activations,
+            samples=samples,
+            per_tensor=per_tensor,
+            integer_input_output=integer_input_output,
+        )
+    if samples is None:
+        return quantize_int8_weights(signed, per_tensor=per_tensor)
+    bits = int(activations.removeprefix("int"))
+    return quantize_int8_kernels(
+        signed, samples, activation_bits=bits, per_tensor=per_tensor, integer_input_output=integer_input_output
+    )
+
+
+def with_signature(content: bytes) -> bytes:
+    """The same file with a signature of its main graph, by which litert-quantizer calibrates; unchanged where it has one."""
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    if model.signatureDefs:
+        return content
+    graph = model.subgraphs[0]
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
+    signature.inputs = [_tensor_map(f"input_{n}", tensor) for n, tensor in enumerate(graph.inputs)]
+    signature.outputs = [_tensor_map(f"output_{n}", tensor) for n, tensor in enumerate(graph.outputs)]
+    model.signatureDefs = [signature]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _tensor_map(name: str, tensor: Any) -> Any:
+    from ai_edge_litert import schema_py_generated as schema
+
+    item = schema.TensorMapT()
+    item.name, item.tensorIndex = name.encode(), int(tensor)
+    return item
+
+
 def quantize_int8_weights(float_file: bytes, *, per_tensor: bool) -> bytes:
     """Dynamic range: int8 weights, float32 activations that are quantized on the fly (litert-quantizer's dynamic_wi8_afp32)."""
     from litert_quantizer import qtyping, recipe_manager
@@ -27,10 +93,50 @@ def quantize_int8_weights(float_file: bytes, *, per_tensor: bool) -> bytes:
     return _quantized(float_file, recipe, samples=None)
 
 
-def quantize_int16_activations(float_file: bytes, samples: npt.NDArray[Any], *, per_tensor: bool) -> bytes:
-    """int8 weights with int16 activations, calibrated; float32 input and output.
+def quantize_float16(float_file: bytes) -> bytes:
+    """Kernels of convolutions, dense and embedding operators in float16; everything is computed in float32."""
+    from litert_quantizer import algorithm_manager, qtyping, recipe_manager
 
-    TensorFlow's converter cannot give such a file one scale a kernel where it holds a depthwise convolution.
+    operators = qtyping.TFLOperationName
+    half = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+    config = qtyping.OpQuantizationConfig(
+        weight_tensor_config=half, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
+    )
+    recipe = recipe_manager.RecipeManager()
+    for operator in (
+        operators.CONV_2D,
+        operators.DEPTHWISE_CONV_2D,
+        operators.CONV_2D_TRANSPOSE,
+        operators.FULLY_CONNECTED,
+        operators.EMBEDDING_LOOKUP,
+    ):
+        recipe.add_quantization_config(
+            regex=".*",
+            operation_name=operator,
+            op_config=config,
+            algorithm_key=algorithm_manager.AlgorithmName.FLOAT_CASTING,
+        )
+    return _quantized(float_file, recipe, samples=None)
+
+
+def quantize_int8_kernels(
+    float_file: bytes,
+    samples: npt.NDArray[Any],
+    *,
+    activation_bits: int,
+    per_tensor: bool,
+    integer_input_output: bool = False,
+) -> bytes:
+    """int8 weights with int8 or int16 activations, calibrated.
+
+    TensorFlow's converter cannot give an int16 file one scale a kernel where it holds a depthwise convolution.
+
+    Args:
+        float_file: A float32 .tflite.
+        samples: Calibration inputs (n, ...).
+        activation_bits: 8 or 16.
+        per_tensor: One scale a kernel instead of one an output channel.
+        integer_input_output: Whether the file takes and gives integers.
     """
     from litert_quantizer import qtyping, recipe_manager
 
@@ -38,11 +144,12 @@ def quantize_int16_activations(float_file: bytes, samples: npt.NDArray[Any], *, 
     recipe.add_static_config(
         regex=".*",
         operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
-        activation_num_bits=16,
+        activation_num_bits=activation_bits,
         weight_num_bits=8,
         weight_granularity=_granularity(per_tensor),
     )
-    _keep_float_input_output(recipe)
+    if not integer_input_output:
+        _keep_float_input_output(recipe)
     return _quantized(float_file, recipe, samples=samples)
 
 
@@ -136,9 +243,19 @@ def _failure(reason: str) -> RunError:
 def _calibration_data(float_file: bytes, samples: npt.NDArray[Any]) -> dict[str, list[dict[str, Any]]]:
     from ai_edge_litert.interpreter import Interpreter
 
-    signatures = Interpreter(model_content=float_file).get_signature_list()
-    name, signature = next(iter(signatures.items()))
-    return {name: [{signature["inputs"][0]: np.ascontiguousarray(sample[None])} for sample in samples]}
+    interpreter = Interpreter(model_content=float_file)
+    name, signature = next(iter(interpreter.get_signature_list().items()))
+    shape = [int(n) for n in interpreter.get_input_details()[0]["shape"]]
+    return {name: [{signature["inputs"][0]: np.ascontiguousarray(_filling(sample, shape))} for sample in samples]}
+
+
+def _filling(sample: npt.NDArray[Any], shape: list[int]) -> npt.NDArray[Any]:
+    """One sample as the input of a file that may take several at a time, or leave axes open."""
+    if sample.size == np.prod(shape):
+        return sample.reshape(shape)
+    if len(shape) > 1 and sample.size * shape[0] == np.prod(shape):
+        return np.repeat(sample[None], shape[0], axis=0).reshape(shape)
+    return sample[None]
 
 
 def _mend_zero_scales(content: bytes) -> bytes:

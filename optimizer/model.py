@@ -1,14 +1,17 @@
-"""The model as it goes from step to step: a Keras model, later also the bytes of a .tflite, and what earlier steps promised."""
+"""The model as it goes from step to step: something to convert, later also the bytes of a .tflite, and what earlier steps promised."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optimizer.errors import RunError
 from optimizer.promises import Promise, SharedValues
 from optimizer.technique import Stage
+
+if TYPE_CHECKING:
+    from optimizer.conversion import LoadedSavedModel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -16,13 +19,15 @@ class Model:
     """A model between two steps of a recipe. Techniques return a new one; they never change the one they got.
 
     Args:
-        keras: The latest tf_keras.Model; it stays when a conversion adds `litert`.
-        litert: The bytes of the .tflite, None before a conversion.
+        keras: The latest tf_keras.Model; it stays when a conversion adds `litert`. None where the person brought another format.
+        saved_model: What was brought as a SavedModel: it can be converted, but not trained.
+        litert: The bytes of the .tflite, None before a conversion; where a .tflite was brought, the only part there is.
         promises: What earlier techniques hold to be true of it.
         quantization_aware: Whether `keras` carries fake-quantization nodes, so that only a conversion to int8 can follow.
     """
 
-    keras: Any
+    keras: Any = None
+    saved_model: LoadedSavedModel | None = None
     litert: bytes | None = None
     promises: tuple[Promise, ...] = ()
     quantization_aware: bool = False
@@ -31,6 +36,14 @@ class Model:
     def stage(self) -> Stage:
         """LITERT once a conversion has made the .tflite."""
         return Stage.KERAS if self.litert is None else Stage.LITERT
+
+    @property
+    def convertible(self) -> Any:
+        """What `optimizer.conversion.convert` takes. Raises ValueError for a model that was brought as .tflite."""
+        found = self.keras if self.keras is not None else self.saved_model
+        if found is None:
+            raise ValueError("The model was brought as .tflite: there is nothing to convert.")
+        return found
 
     @property
     def content(self) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 from optimizer.baseline import Baseline, baseline_from_folder, choose_scaling, measure_baseline, timed_alone
 from optimizer.context import Event, RunContext
 from optimizer.conversion import configure_trained, convert
-from optimizer.errors import PromiseBroken, RunError
+from optimizer.errors import InputError, PromiseBroken, RunError
 from optimizer.job import Job
 from optimizer.litert_file import LiteRTFile
 from optimizer.measure.latency import compare_latency, measure_latency
@@ -24,13 +24,15 @@ from optimizer.measure.quality import compare_quality
 from optimizer.model import Model
 from optimizer.promises import PromiseResult, promise_from_json
 from optimizer.quiet import quiet_standard_error
-from optimizer.recipe import Recipe
+from optimizer.recipe import Recipe, check_takes
 from optimizer.report import Result, StageRecord, report_of, write_outputs
 from optimizer.sources.dataset import PreparedData
 from optimizer.sources.fit import prepare
 from optimizer.sources.keras_model import load_keras_model
+from optimizer.sources.litert_model import load_tflite
 from optimizer.sources.preflight import read_model_summary
 from optimizer.sources.readers import read_dataset
+from optimizer.sources.saved_model import load_saved_model
 from optimizer.sources.summary import ModelSummary
 from optimizer.technique import Stage, Technique
 
@@ -67,7 +69,7 @@ def perform(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str
     # Whatever is wrong with the files is said before TensorFlow's import and before any sign of progress.
     read = _read(job)
     summary = read.summary
-    stages = _Stages(job.recipe, report)
+    stages = _Stages(job.recipe, report, already_converted=summary.format == "tflite")
     stages.enter("Load the model")
     context = _load(job, read, report, cancelled)
     stages.enter("Baseline")
@@ -89,8 +91,8 @@ def perform(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str
 class _Stages:
     """Numbers the parts of a run for progress bars."""
 
-    def __init__(self, recipe: Recipe, report: Report) -> None:
-        converts = bool(recipe.steps) and recipe.steps[-1].produces is Stage.LITERT
+    def __init__(self, recipe: Recipe, report: Report, *, already_converted: bool) -> None:
+        converts = already_converted or (bool(recipe.steps) and recipe.steps[-1].produces is Stage.LITERT)
         self._count = len(recipe.steps) + (3 if converts else 4)
         self._index = 0
         self._report = report
@@ -111,9 +113,24 @@ class _Read:
 
 def _read(job: Job) -> _Read:
     summary = read_model_summary(job.model, name=job.model_name)
-    second = None if job.second_model is None else read_model_summary(job.second_model, name=job.second_model.name)
+    check_takes(job.recipe, summary)
+    second = None if job.second_model is None else _read_second(job.second_model)
     data = prepare(read_dataset(job.data, seed=job.recipe.seed), summary)
     return _Read(summary=summary, data=data, second=second)
+
+
+def _read_second(path: Path) -> ModelSummary:
+    """A teacher or student. Raises InputError NEEDS_KERAS_MODEL for what can neither train nor be trained from."""
+    summary = read_model_summary(path, name=path.name)
+    if not summary.is_keras:
+        raise InputError(
+            "A teacher or student must be a Keras model",
+            code="NEEDS_KERAS_MODEL",
+            place=path.name,
+            received="a SavedModel" if summary.format == "saved_model" else "a .tflite",
+            fix="Bring the Keras model (.keras or .h5) that the file was made from.",
+        )
+    return summary
 
 
 def _load(job: Job, read: _Read, report: Report, cancelled: Callable[[], bool]) -> RunContext:
@@ -123,11 +140,14 @@ def _load(job: Job, read: _Read, report: Report, cancelled: Callable[[], bool]) 
     # Names of new layers end up in the .tflite; counted from zero, the same job gives the same bytes in any process.
     tf.keras.backend.clear_session()
     tf.keras.utils.set_random_seed(job.recipe.seed)
-    original = Model(keras=load_keras_model(job.model, read.summary))
+    job.work.mkdir(parents=True, exist_ok=True)
+    original = _original(job, read)
     second = None
     if job.second_model is not None and read.second is not None:
         second = Model(keras=load_keras_model(job.second_model, read.second))
-    job.work.mkdir(parents=True, exist_ok=True)
+    agreement = _agreement(job, read.summary, original, report)
+    # The original of Keras 3 took random numbers of its own.
+    tf.keras.utils.set_random_seed(job.recipe.seed)
     return RunContext(
         seed=job.recipe.seed,
         data=read.data,
@@ -137,7 +157,38 @@ def _load(job: Job, read: _Read, report: Report, cancelled: Callable[[], bool]) 
         report=report,
         cancelled=cancelled,
         threads=job.threads,
+        translation=agreement,
     )
+
+
+def _original(job: Job, read: _Read) -> Model:
+    """The model as it came: a Keras model, something to convert, or a .tflite that is there already."""
+    if read.summary.format == "tflite":
+        return Model(litert=load_tflite(job.model, read.summary))
+    if read.summary.format == "saved_model":
+        folder = job.work / "saved_model"
+        return Model(saved_model=load_saved_model(job.model, read.summary, folder=folder, input_shape=read.data.input_shape))
+    return Model(keras=load_keras_model(job.model, read.summary))
+
+
+def _agreement(job: Job, summary: ModelSummary, original: Model, report: Report) -> dict[str, Any] | None:
+    """How far a translated model is from the original of Keras 3: compared once, where the baseline is made.
+
+    Raises:
+        InputError: TRANSLATION_MISMATCH.
+    """
+    if not summary.keras_version:
+        return None
+    if job.baseline is not None:
+        record: dict[str, Any] | None = json.loads((job.baseline / "report.json").read_text())["model"].get("translation")
+        return record
+    from optimizer.sources.keras_3.agreement import compare_with_original, require_agreement
+
+    with quiet_standard_error():
+        found = compare_with_original(job.model, summary, original.keras, seed=job.recipe.seed)
+    require_agreement(found, summary)
+    report(Event(kind="note", data={"text": found.in_words(summary.keras_version)}))
+    return {**found.to_json(), "keras_version": summary.keras_version, "text": found.in_words(summary.keras_version)}
 
 
 def _baseline(job: Job, summary: ModelSummary, context: RunContext) -> tuple[Baseline, RunContext]:
@@ -146,7 +197,7 @@ def _baseline(job: Job, summary: ModelSummary, context: RunContext) -> tuple[Bas
         baseline = baseline_from_folder(job.baseline)
         scaled = dataclasses.replace(context.data, scaling=baseline.scaling)
         return baseline, dataclasses.replace(context, data=scaled)
-    content = convert(context.original.keras)
+    content = _unchanged(context.original)
     data, scores = choose_scaling(context.data, summary, content, job.data.scaling)
     context = dataclasses.replace(context, data=data)
     if data.scaling.name != "as stored":
@@ -200,8 +251,13 @@ def _record(name: str, started: float, narrator: _Narrator, results: list[Promis
 def _final_conversion(model: Model) -> bytes:
     """Float32, or int8 where the model was trained for it."""
     if not model.quantization_aware:
-        return convert(model.keras)
+        return _unchanged(model)
     return convert(model.keras, lambda converter: configure_trained(converter, per_tensor=model.shares_values))
+
+
+def _unchanged(model: Model) -> bytes:
+    """The model as .tflite, float32 unless it was brought as one."""
+    return convert(model.convertible) if model.litert is None else model.litert
 
 
 def _checked(model: Model, stage: str) -> list[PromiseResult]:
@@ -235,7 +291,11 @@ def _way_out(stage: str, promiser: str) -> str:
 def _measure_result(content: bytes, context: RunContext, baseline: Baseline) -> Result:
     """Measure the result beside the baseline. A baseline that was made within this run gets its latency here."""
     latencies = measure_latency(
-        [baseline.content, content], threads=context.threads, seed=context.seed, check_cancelled=context.check_cancelled
+        [baseline.content, content],
+        threads=context.threads,
+        seed=context.seed,
+        sample_shape=context.data.input_shape,
+        check_cancelled=context.check_cancelled,
     )
     old = baseline.measured if "latency_ms" in baseline.measured.metrics else baseline.measured.with_latency(latencies[0])
     new = measure(content, context, baseline_outputs=old.quality.outputs).with_latency(latencies[1])

@@ -220,6 +220,37 @@ class StoredType(Promise):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredKernels(Promise):
+    """All kernels of the named operators are stored in one of the given types: for models that came without Keras layers."""
+
+    kind: ClassVar[str] = "stored kernels"
+    operators: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    fewest_weights: int = 0
+
+    @property
+    def subject(self) -> str:
+        """The same as that of StoredType."""
+        return StoredType.kind
+
+    @property
+    def statement(self) -> str:
+        """The promise in words."""
+        size = f" of {self.fewest_weights:,} weights and more" if self.fewest_weights else ""
+        return f"the kernels{size} of {', '.join(self.operators)} are stored as {' or '.join(self.dtypes)}"
+
+    def check_litert(self, file: LiteRTFile, keras_model: Any) -> PromiseResult:
+        """Look up what each operator multiplies with."""
+        del keras_model
+        kernels = [kernel for operator in file.operators if operator.name in self.operators for kernel in file.kernels(operator)]
+        wanted = [kernel for kernel in kernels if kernel.elements >= self.fewest_weights]
+        wrong = [f"{kernel.name} is stored as {kernel.dtype}" for kernel in wanted if kernel.dtype not in self.dtypes]
+        if wrong:
+            return self.result(False, "; ".join(wrong[:3]))
+        return self.result(True if wanted else None, f"checked on {len(wanted)} kernels")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SameInterface(Promise):
     """The model takes and gives what the original takes and gives (batch axis left out)."""
 
@@ -256,7 +287,7 @@ def _constant(values: Any, dtype: Any) -> Any:
     )
 
 
-_KINDS: dict[str, type[Promise]] = {cls.kind: cls for cls in (Sparsity, SharedValues, StoredType, SameInterface)}
+_KINDS: dict[str, type[Promise]] = {cls.kind: cls for cls in (Sparsity, SharedValues, StoredType, StoredKernels, SameInterface)}
 
 
 def promise_to_json(promise: Promise) -> dict[str, Any]:

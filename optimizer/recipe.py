@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optimizer.errors import InputError
+from optimizer.sources.summary import ModelSummary
 from optimizer.technique import SizeEstimate, Stage, Technique, technique_from_json
 
 VERSION = 1
@@ -44,7 +45,7 @@ class Recipe:
 
     def in_words(self) -> str:
         """The steps in a few words, e.g. "prune 80 % → int8"."""
-        return " → ".join(step.in_words() for step in self.steps) or "float32, unchanged"
+        return " → ".join(step.in_words() for step in self.steps) or "unchanged"
 
     def estimate(self, parameters: int) -> SizeEstimate:
         """Size of the result, guessed from the steps alone."""
@@ -68,6 +69,19 @@ def order_refusal(steps: Sequence[Technique]) -> str:
             return f"Step {number + 1} ({step.name}): {refusal}"
         stage = step.produces
     return ""
+
+
+def check_takes(recipe: Recipe, model: ModelSummary) -> None:
+    """Refuse a recipe with a step that cannot work on this model, before anything starts.
+
+    Raises:
+        InputError: NEEDS_KERAS_MODEL, or the code of the step's own refusal.
+    """
+    for number, step in enumerate(recipe.steps):
+        refusal = step.refusal_of(model)
+        if refusal is not None:
+            what = f"Step {number + 1} ({step.name}): {refusal.reason}"
+            raise InputError(what, code=refusal.code, place=model.name, fix=refusal.fix)
 
 
 _STAGE_WORDS = {Stage.KERAS: "Keras model", Stage.LITERT: "converted .tflite"}

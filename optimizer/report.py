@@ -63,7 +63,9 @@ def report_of(
             "sha256": summary.sha256,
             "format": summary.format,
             "parameters": summary.parameters,
-            "macs": summary.macs,
+            # The file of a SavedModel does not tell them; its .tflite does.
+            "macs": result.baseline.metrics["macs"] if summary.macs is None else summary.macs,
+            "translation": context.translation,
         },
         "data": context.data.to_json(),
         "baseline": result.baseline.metrics,
@@ -85,7 +87,7 @@ def write_outputs(job: Job, content: dict[str, Any], model: Model, measured: Mea
     if quality.metric in ("agreement", "deviation"):
         arrays["outputs"] = quality.outputs
     np.savez(job.out / "scores.npz", **arrays)
-    if not model.quantization_aware:
+    if model.keras is not None and not model.quantization_aware:
         # Saving a copy without the layers' call history keeps the file small and free of this run's paths.
         model.keras.save(job.out / "model.keras", save_format="keras")
         promises = [promise_to_json(p) for p in model.promises if p.kind != "stored type"]

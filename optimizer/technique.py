@@ -20,10 +20,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 from optimizer.errors import InputError, printable
-from optimizer.sources.summary import Finding, ModelSummary
+from optimizer.sources.summary import WHOLE_MODEL, Finding, ModelSummary, Verdict
 
 if TYPE_CHECKING:
     from optimizer.context import RunContext
+    from optimizer.environment import Host
     from optimizer.model import Model
 
 PACKAGES_VARIABLE = "LITESMITH_TECHNIQUE_PACKAGES"
@@ -115,6 +116,15 @@ class SizeEstimate:
         return min(self.stored_bits, position_bits + p * value_bits)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Why a step cannot work on a model, whatever its layers are, and what the person can do; `code` is for scripts."""
+
+    code: str
+    reason: str
+    fix: str
+
+
 class Technique:
     """Base of every technique. Subclass it, decorate the subclass with `@technique`, declare settings with `param`."""
 
@@ -130,9 +140,28 @@ class Technique:
         """Why this step makes no sense after `earlier` (the steps before it, in order); empty where it does."""
         return ""
 
+    def refusal_of(self, model: ModelSummary) -> Refusal | None:
+        """Why this step cannot work on such a model at all; None where it can. Reads the summary only: no TensorFlow.
+
+        A step that takes a Keras model trains it, or takes its layers apart: a SavedModel and a .tflite hold neither layers nor a way
+        to train them. A technique that can do without says so by defining this anew.
+        """
+        if model.is_keras or (self.consumes is Stage.LITERT and model.format == "tflite"):
+            return None
+        kind = "SavedModel" if model.format == "saved_model" else ".tflite"
+        fix = "Bring the Keras model (.keras or .h5) that the file was made from."
+        return Refusal(code="NEEDS_KERAS_MODEL", reason=f"a {kind} cannot be trained further", fix=fix)
+
     def check(self, model: ModelSummary) -> list[Finding]:
-        """Say for each layer what this technique would do with it. Reads the summary only: no TensorFlow."""
+        """Say for each layer what this technique would do with it. Reads the summary only: no TensorFlow.
+
+        Called for models only that `refusal_of` does not refuse; the registry answers for the others, with one finding.
+        """
         raise TypeError(f"{type(self).__name__} does not define check()")
+
+    def cautions(self, model: ModelSummary, host: Host) -> list[str]:
+        """Why the file will be no smaller or no faster than one may hope, a plain sentence each. Reads the summary only: no TensorFlow."""
+        return []
 
     def apply(self, model: Model, context: RunContext) -> Model:
         """Do the work and return a new Model; the one handed in is left unchanged."""
@@ -153,6 +182,20 @@ class Technique:
 
 
 T = TypeVar("T", bound=Technique)
+Check = Callable[[Any, ModelSummary], list[Finding]]
+
+
+def _refusing(check: Check) -> Check:
+    """`check` that says "impossible" once where the technique refuses the whole model."""
+
+    @functools.wraps(check)
+    def checked(self: Technique, model: ModelSummary) -> list[Finding]:
+        refusal = self.refusal_of(model)
+        if refusal is None:
+            return check(self, model)
+        return [Finding(layer=WHOLE_MODEL, verdict=Verdict.IMPOSSIBLE, reason=refusal.reason, fix=refusal.fix)]
+
+    return checked
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(param,))
@@ -168,6 +211,7 @@ def technique(name: str, *, family: str) -> Callable[[type[T]], type[T]]:
             raise TypeError(f"Technique {name!r} needs a docstring: what it does, and its paper.")
         cls.name, cls.family = name, family
         setattr(cls, "__post_init__", _check_settings)
+        setattr(cls, "check", _refusing(cls.check))
         made = dataclass(frozen=True, kw_only=True)(cls)
         params(made)
         _registered[name] = made

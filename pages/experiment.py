@@ -28,13 +28,13 @@ if ready_to_run(project) and project is not None:
     earlier = store.runs(project.id, kinds=(RunKind.EXPERIMENT,), states=(RunState.SUCCEEDED,), limit=100)
     project_id = project.id
 
-    draw_start_and_presets(project_id, earlier, (project.data or {}).get("splits", {}).get("train"))
+    draw_start_and_presets(project_id, earlier, (project.data or {}).get("splits", {}).get("train"), model)
     steps, panel = st.columns([1.75, 1], gap="large")
     with steps:
-        draft = draw_steps(draft_of(project_id), [layer.name for layer in model.layers], partial(change_draft, project_id))
+        draft = draw_steps(draft_of(project_id), model, partial(change_draft, project_id))
         keep_draft(project_id, draft)
         draw_recipe_json(draft, partial(load_recipe, project_id))
-    verdict = checked(draft)
+    verdict = checked(draft, model)
     with panel, st.container(border=True):
         st.subheader("What this will do", anchor=False)
         if verdict.recipe is not None:

@@ -34,7 +34,7 @@ sample = card(
 own = card(
     places[1],
     "Bring your model",
-    "A trained Keras model (.keras or .h5) and data (.npz, .csv, or a .zip with one folder of images a class).",
+    "A trained model (.keras, .h5, zipped SavedModel or .tflite) and data (.npz, .csv, or a .zip with one folder of images a class).",
     icon=":material/upload_file:",
 )
 if latest is not None:

@@ -16,15 +16,23 @@ BATCH = 64
 class LoadedFile:
     """An interpreter over the bytes of a .tflite, with inputs and outputs in float32 whatever the file itself takes.
 
+    Args:
+        content: The bytes of the file.
+        threads: Threads of the interpreter.
+        sample_shape: Shape of one sample without the batch axis, for a file that leaves axes open.
+
     Raises:
         RunError: BAD_TFLITE when LiteRT refuses the file.
     """
 
-    def __init__(self, content: bytes, *, threads: int = 1) -> None:
+    def __init__(self, content: bytes, *, threads: int = 1, sample_shape: tuple[int, ...] | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
             self._interpreter = Interpreter(model_content=content, num_threads=threads)
+            self._read_details()
+            if sample_shape is not None and self.open_axes:
+                self._interpreter.resize_tensor_input(self.input["index"], [self.batch, *sample_shape])
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise RunError("LiteRT cannot run the .tflite", code="BAD_TFLITE", received=str(error)) from error
@@ -35,9 +43,21 @@ class LoadedFile:
         self.output = self._interpreter.get_output_details()[0]
 
     @property
+    def open_axes(self) -> bool:
+        """Whether an axis of the input beside the batch is open, as in models that take images of any size."""
+        return any(int(n) < 0 for n in self.input["shape_signature"][1:])
+
+    @property
     def batch(self) -> int:
-        """Samples that one invocation takes."""
-        return int(self.input["shape"][0]) if len(self.input["shape"]) else 1
+        """Samples that one invocation takes; a lone axis of several elements is one sample."""
+        shape = self.input["shape"]
+        return int(shape[0]) if len(shape) > 1 else 1
+
+    @property
+    def output_sample_shape(self) -> tuple[int, ...]:
+        """Shape of what one sample gives, without the batch axis where the file has one."""
+        shape = tuple(int(n) for n in self.output["shape"])
+        return shape[1:] if shape and shape[0] == self.batch else shape
 
     def set_input(self, samples: Array) -> None:
         """Hand over one batch (batch, ...) of float or integer samples; quantized with the file's own scale where it takes int8."""
@@ -45,9 +65,21 @@ class LoadedFile:
         self._interpreter.set_tensor(self.input["index"], _quantized(shaped, self.input))
 
     def invoke(self) -> None:
-        """Run the graph once, from a fresh state: recurrent operators keep theirs from sample to sample unless told otherwise."""
+        """Run the graph once, from a fresh state: recurrent operators keep theirs from sample to sample unless told otherwise.
+
+        Raises:
+            RunError: INFERENCE_FAILED where an operator refuses its input, e.g. a word number beyond the table.
+        """
         self._interpreter.reset_all_variables()
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise RunError(
+                "An operator of the .tflite refused the samples",
+                code="INFERENCE_FAILED",
+                received=str(error),
+                fix="Bring data as the model was trained on them.",
+            ) from error
 
     def read_output(self) -> npt.NDArray[np.float32]:
         """The first output as float32, dequantized with the file's own scale."""
@@ -59,14 +91,16 @@ class LoadedFile:
         return result
 
     def try_batch(self, size: int) -> bool:
-        """Resize to `size` samples an invocation; False (and one sample as before) where the graph cannot be resized."""
+        """Resize to `size` samples an invocation; False (and as many as before) where the graph cannot be resized."""
+        before, given = list(self.input["shape"]), list(self.output["shape"])
+        if len(before) < 2 or not given or given[0] != self.batch:
+            return False
         shape = [size, *(int(n) for n in self.input["shape"][1:])]
-        before, one_output = list(self.input["shape"]), list(self.output["shape"])
         try:
             self._interpreter.resize_tensor_input(self.input["index"], shape)
             self._interpreter.allocate_tensors()
             self._read_details()
-            if list(self.output["shape"]) == [size * int(one_output[0]), *one_output[1:]]:
+            if list(self.output["shape"]) == [size, *given[1:]]:
                 self._interpreter.invoke()
                 return True
         except (ValueError, RuntimeError):
@@ -93,27 +127,30 @@ def run(content: bytes, batches: Any, *, check_cancelled: Any = None) -> npt.NDA
 
     Samples are sent in groups where the graph allows it, one by one where it does not; the numbers are the same.
     """
-    loaded = LoadedFile(content)
-    grouped = loaded.try_batch(BATCH)
-    single = LoadedFile(content) if grouped else loaded
+    loaded: LoadedFile | None = None
     outputs = []
     for inputs, _targets in batches:
         if check_cancelled is not None:
             check_cancelled()
+        if loaded is None:
+            loaded = LoadedFile(content, sample_shape=tuple(inputs.shape[1:]))
+            single = loaded
+            if loaded.try_batch(BATCH):
+                single = LoadedFile(content, sample_shape=tuple(inputs.shape[1:]))
         for start in range(0, len(inputs), BATCH):
             part = inputs[start : start + BATCH]
-            outputs.append(_run_group(loaded if grouped and len(part) == BATCH else single, part))
+            outputs.append(_run_group(loaded if len(part) == loaded.batch else single, part))
     return np.concatenate(outputs)
 
 
 def _run_group(loaded: LoadedFile, part: Array) -> npt.NDArray[np.float32]:
-    if loaded.batch == len(part):
-        loaded.set_input(part)
-        loaded.invoke()
-        return loaded.read_output().copy()
+    """Outputs (n, ...) of up to BATCH samples (n, ...), as many an invocation as the file takes; the last ones are filled up."""
     results = []
-    for sample in part:
-        loaded.set_input(sample[None])
+    for start in range(0, len(part), loaded.batch):
+        group = part[start : start + loaded.batch]
+        filled = np.concatenate([group, np.repeat(group[-1:], loaded.batch - len(group), axis=0)])
+        loaded.set_input(filled)
         loaded.invoke()
-        results.append(loaded.read_output().reshape((1, *loaded.output["shape"][1:])).copy())
+        given = loaded.read_output().reshape((loaded.batch, *loaded.output_sample_shape))
+        results.append(given[: len(group)].copy())
     return np.concatenate(results)

@@ -50,19 +50,21 @@ def measure_latency(
     threads: int = 1,
     seconds: float = 2.0,
     seed: int = 0,
+    sample_shape: tuple[int, ...] | None = None,
     check_cancelled: Callable[[], None] | None = None,
 ) -> list[Latency]:
-    """Time several files in interleaved blocks (A B C A B C ...), one sample an invocation.
+    """Time several files in interleaved blocks (A B C A B C ...), one invocation (of one sample in what we convert) at a time.
 
     Args:
         files: Bytes of the .tflite files.
         threads: Threads of each interpreter.
         seconds: About how long to measure in all; at least 12 blocks of each are taken however long that lasts.
         seed: Seeds the random inputs. Latency of these graphs does not depend on the values.
+        sample_shape: Shape of one sample without the batch axis, for files that leave axes open.
         check_cancelled: Raises when the run should stop.
     """
     random = np.random.default_rng(seed)
-    loaded = [LoadedFile(content, threads=threads) for content in files]
+    loaded = [LoadedFile(content, threads=threads, sample_shape=sample_shape) for content in files]
     per_block = []
     for file in loaded:
         file.set_input(random.random(tuple(file.input["shape"]), dtype=np.float32))

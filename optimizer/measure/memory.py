@@ -11,12 +11,14 @@ ALIGNMENT = 16
 _ELEMENT_BYTES = {"FLOAT32": 4, "INT32": 4, "UINT32": 4, "FLOAT16": 2, "INT16": 2, "INT64": 8, "FLOAT64": 8}
 
 
-def arena_bytes(file: LiteRTFile) -> int:
-    """Bytes that the activations of the main graph need, planned greedily by size.
+def arena_bytes(file: LiteRTFile) -> int | None:
+    """Bytes that the activations of the main graph need, planned greedily by size; None where the file leaves axes open.
 
     This is the plan that TensorFlow Lite Micro's GreedyMemoryPlanner makes (Pisarchyk & Lee 2020, arXiv 2001.03288), without the runtime's own
     bookkeeping and the kernels' scratch buffers: an estimate from below.
     """
+    if any(file.has_open_axes(0, tensor) for tensor in file.inputs):
+        return None
     blocks = _lifetimes(file)
     placed: list[tuple[int, int, int, int]] = []
     for size, first, last in sorted(blocks, reverse=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from optimizer.litert_file import LiteRTFile, StoredOperator
+from optimizer.litert_file import LiteRTFile, StoredOperator, tensor_name
 
 
 def parameters(file: LiteRTFile) -> int:
@@ -22,26 +22,33 @@ def _is_bias(file: LiteRTFile, name: str) -> bool:
         len(operator.inputs) > 2
         and operator.inputs[2] >= 0
         and operator.name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "CONV_3D")
-        and _tensor_name(file, operator.subgraph, operator.inputs[2]) == name
+        and tensor_name(file.model.subgraphs[operator.subgraph].tensors[operator.inputs[2]]) == name
         for operator in file.operators
     )
 
 
-def _tensor_name(file: LiteRTFile, subgraph: int, tensor: int) -> str:
-    name = file.model.subgraphs[subgraph].tensors[tensor].name
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-
-
 def macs(file: LiteRTFile) -> int | None:
-    """Multiply-accumulates for one sample; None where the graph loops (the number of turns is not in the file)."""
+    """Multiply-accumulates of one invocation; None where the graph loops or leaves axes open (how often, how long is not in the file)."""
     total = 0
     for operator in file.operators:
-        if operator.name == "WHILE":
+        count = operator_macs(file, operator)
+        if count is None:
             return None
-        count = _COUNTS.get(operator.name)
-        if count is not None:
-            total += count(file, operator)
+        total += count
     return total
+
+
+def operator_macs(file: LiteRTFile, operator: StoredOperator) -> int | None:
+    """Multiply-accumulates of one operator; None for a loop, for axes that are open, and for shapes that the operator cannot have."""
+    if operator.name == "WHILE":
+        return None
+    count = _COUNTS.get(operator.name)
+    if count is not None and any(file.has_open_axes(operator.subgraph, tensor) for tensor in operator.outputs):
+        return None
+    try:
+        return 0 if count is None else count(file, operator)
+    except IndexError:
+        return None
 
 
 def _shapes(file: LiteRTFile, operator: StoredOperator) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:

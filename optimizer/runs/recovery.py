@@ -14,8 +14,8 @@ from optimizer.runs.store import Store
 from optimizer.runs.workspace import OUT
 
 WORKER_END_S = 5.0
-# Clocks of a heartbeat and of a file's time can differ by this much.
-SLACK_S = 5.0
+# A runner may have stored a file this long after its last heartbeat: another writer can hold the database.
+SLACK_S = 30.0
 
 
 def recover(store: Store, claims: Claims) -> list[Run]:

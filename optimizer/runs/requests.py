@@ -9,11 +9,12 @@ from typing import Any, BinaryIO
 
 from optimizer.errors import InputError, printable
 from optimizer.presets import presets
-from optimizer.recipe import Recipe, recipe_from_json
+from optimizer.recipe import Recipe, check_takes, recipe_from_json
 from optimizer.runs.run import Project, Run, RunKind, RunState
 from optimizer.runs.sandbox.policy import require_sandbox_for_uploads
 from optimizer.runs.store import Store
 from optimizer.runs.submission import Order
+from optimizer.sources.summary import model_summary_from_json
 from optimizer.technique import technique_from_json
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -153,11 +154,13 @@ def run_recipe(
 
     Raises:
         KeyError: there is no such project or parent.
-        InputError: NO_MODEL, NO_DATA, BAD_START, OTHER_SEED, OTHER_PROJECT or FILE_GONE.
+        InputError: NO_MODEL, NO_DATA, BAD_START, OTHER_SEED, OTHER_PROJECT, FILE_GONE, or what `check_takes` raises.
         RunError: BUSY.
     """
     project = store.project(project_id)
     inputs = inputs_of_project(project) if parent_id is None else _inputs_of_parent(store.run(parent_id), project, recipe)
+    if parent_id is None:
+        check_takes(recipe, model_summary_from_json(project.model or {}))
     ensure_baseline(store, project_id, inputs, seed=recipe.seed)
     words = name or recipe.in_words()
     return store.submit(

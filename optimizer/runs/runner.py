@@ -14,13 +14,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from optimizer.errors import OptimizerError, RunError
 from optimizer.runs.assignment import Assignment, Killed
 from optimizer.runs.claims import Claims, Outcome
-from optimizer.runs.fetching import fetch_for
+from optimizer.runs.dispatch import Capacity, Dispatch
 from optimizer.runs.home import Home, default_home, touched_at
 from optimizer.runs.launch import sign_lock, take_lock
 from optimizer.runs.messages import BadMessageError, Message
@@ -28,15 +27,10 @@ from optimizer.runs.objects import disk_full_as_error
 from optimizer.runs.processes import this_process
 from optimizer.runs.recovery import recover
 from optimizer.runs.retention import discard_unused
-from optimizer.runs.run import Run, RunKind, RunState
-from optimizer.runs.sandbox.limits import read_timeout_s
-from optimizer.runs.sandbox.policy import holds_upload, require_sandbox, uploads_are_trusted
+from optimizer.runs.run import Run, RunState
 from optimizer.runs.settlement import PASSING, Settlement
 from optimizer.runs.store import Store
-from optimizer.runs.worker import INSPECTION, TRAINING
-from optimizer.runs.worker_pool import WorkerPool, discard
-from optimizer.runs.worker_process import Ended, WorkerProcess
-from optimizer.runs.workspace import Workspace
+from optimizer.runs.worker_process import Ended
 
 TICK_S = 0.1
 FLUSH_S = 0.25
@@ -45,49 +39,30 @@ LOOK_S = 1.0
 DISK_LOOK_S = 1.0
 COLLECT_S = 3600.0
 COMPLAINT_S = 30.0
-KINDS = {TRAINING: (RunKind.BASELINE, RunKind.EXPERIMENT), INSPECTION: (RunKind.INSPECT_MODEL, RunKind.INSPECT_DATA)}
+IDLE_EXIT_S = 900.0
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How a runner works.
+class Runner:
+    """The loop. Make it in the main thread: workers die with the thread that started them.
 
     Args:
-        slots: Training jobs at a time.
-        inspection_slots: Inspections at a time, beside the training jobs, so that an upload never waits for a training.
-        spares: Warm training workers that wait for the next job.
-        timeout_s: How long a job may take whose inputs do not say it ("timeout_s").
-        idle_exit_s: The runner ends when nothing was to do and no web process was there for so long.
+        home: LITESMITH_HOME.
+        capacity: How much is done at a time.
+        idle_exit_s: It ends when nothing was to do and no web process was there for so long.
     """
 
-    slots: int = 1
-    inspection_slots: int = 2
-    spares: int = 1
-    timeout_s: float = 7200.0
-    idle_exit_s: float = 900.0
-
-
-class Runner:
-    """The loop. Make it in the main thread: workers die with the thread that started them."""
-
-    def __init__(self, home: Path, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, home: Path, capacity: Capacity, *, idle_exit_s: float = IDLE_EXIT_S) -> None:
+        self._idle_exit_s = idle_exit_s
         self._store = Store(home, busy_timeout_s=1.0)
         self._files = self._store.files
         self._claims = Claims(self._store, this_process())
-        self._pools = {
-            TRAINING: WorkerPool(home=self._files, kind=TRAINING, spares=min(settings.spares, settings.slots)),
-            INSPECTION: WorkerPool(home=self._files, kind=INSPECTION, spares=min(1, settings.inspection_slots)),
-        }
-        self._slots = {TRAINING: settings.slots, INSPECTION: settings.inspection_slots}
-        self._busy: list[Assignment] = []
         self._settlement = Settlement(self._store, self._claims)
+        self._dispatch = Dispatch(self._store, self._claims, self._settlement, capacity)
         self._stopping = False
         self._wake_seen = -1
         self._last: dict[str, float] = {}
-        self._queued = dict.fromkeys(KINDS, 0)
         self._active_at = time.monotonic()
         self._started_at = time.time_ns()
 
@@ -97,7 +72,7 @@ class Runner:
             signal.signal(number, self._stop)
         self._patiently(lambda: self._recovered(recover(self._store, self._claims)), retry=True)
         logger.info("runner %s is ready", os.getpid())
-        while not (self._stopping or self._is_idle() or (self._retires and not self._busy and self._settlement.is_done)):
+        while not (self._stopping or self._is_idle() or self._has_retired):
             self._listen()
             self._tick()
         self._shut_down()
@@ -110,6 +85,10 @@ class Runner:
     def _retires(self) -> bool:
         """Whether the code has changed since: a runner of the new code takes the runs that are not begun yet."""
         return touched_at(self._files.retire) > self._started_at
+
+    @property
+    def _has_retired(self) -> bool:
+        return self._retires and not self._dispatch.busy and self._settlement.is_done
 
     def _recovered(self, runs: list[Run]) -> None:
         for run in runs:
@@ -137,18 +116,14 @@ class Runner:
     def _listen(self) -> None:
         """Wait a tick, or until a worker says or prints something, and take it in."""
         with selectors.DefaultSelector() as selector:
-            for worker in self._workers():
+            for worker in self._dispatch.workers:
                 for descriptor in worker.open_ends:
                     selector.register(descriptor, selectors.EVENT_READ)
             selector.select(TICK_S)
-        for pool in self._pools.values():
-            pool.listen()
-        for assignment in self._busy:
+        self._dispatch.listen()
+        for assignment in self._dispatch.busy:
             assignment.worker.collect_log()
             self._hear(assignment, assignment.worker.messages)
-
-    def _workers(self) -> list[WorkerProcess]:
-        return [*(each.worker for each in self._busy), *(each for pool in self._pools.values() for each in pool.waiting)]
 
     def _hear(self, assignment: Assignment, source: Callable[[], list[Message]]) -> None:
         try:
@@ -160,8 +135,8 @@ class Runner:
 
     def _tick(self) -> None:
         look_at_disk = self._is_due("disk", DISK_LOOK_S)
-        for assignment in list(self._busy):
-            self._fetched(assignment)
+        for assignment in list(self._dispatch.busy):
+            self._dispatch.begin_if_fetched(assignment)
             if assignment.is_overdue:
                 assignment.kill(Killed.TIMED_OUT)
             elif look_at_disk:
@@ -175,10 +150,8 @@ class Runner:
             self._last["look"] = time.monotonic()
             self._patiently(self._look)
         self._report()
-        for kind, pool in self._pools.items():
-            free = self._slots[kind] - self._busy_with(kind)
-            pool.keep(min(self._queued[kind], free))
-        if not self._busy and self._is_due("collect", COLLECT_S):
+        self._dispatch.keep_warm()
+        if not self._dispatch.busy and self._is_due("collect", COLLECT_S):
             self._patiently(lambda: discard_unused(self._store.database, self._store.objects))
 
     def _is_due(self, what: str, every_s: float) -> bool:
@@ -193,148 +166,64 @@ class Runner:
         touched = touched_at(self._files.wake)
         changed = touched != self._wake_seen
         self._wake_seen = touched
-        waits = any(
-            self._queued[kind] and self._pools[kind].ready and self._busy_with(kind) < self._slots[kind] for kind in KINDS
-        )
-        return changed or waits
-
-    def _busy_with(self, kind: str) -> int:
-        return sum(assignment.worker.kind == kind for assignment in self._busy)
+        return changed or self._dispatch.can_begin
 
     def _look(self) -> None:
         """Look into the store: what is to be cancelled, what is to be begun."""
-        cancelled = set(self._claims.cancelled()) if self._busy else set()
-        for assignment in self._busy:
+        cancelled = set(self._claims.cancelled()) if self._dispatch.busy else set()
+        for assignment in self._dispatch.busy:
             if assignment.run.id in cancelled:
                 assignment.kill(Killed.CANCELLED)
-        if self._retires:
-            return
-        for kind in KINDS:
-            while self._busy_with(kind) < self._slots[kind] and self._begin_next(kind):
-                pass
-            self._queued[kind] = self._claims.queued(KINDS[kind])
-
-    def _begin_next(self, kind: str) -> bool:
-        """Give the next run to a ready worker. Returns whether there may be more to begin."""
-        pool = self._pools[kind]
-        worker = pool.first_ready()
-        if worker is None:
-            return pool.is_broken and self._fail_next(kind)
-        run = self._claims.claim(KINDS[kind], worker.identity, str(worker.folder))
-        if run is None:
-            return False
-        pool.remove(worker)
-        assignment = Assignment(run, worker, self._timeout_s(run))
-        worker.log.begin(self._files.logs / f"{run.id}.txt")
-        self._busy.append(assignment)
-        try:
-            if holds_upload(run.inputs):
-                require_sandbox(worker.missing_layers, trusted=uploads_are_trusted())
-            assignment.fetch = fetch_for(run.inputs, self._files.cache)
-        except OptimizerError as error:
-            assignment.fail(error)
-        except OSError as error:
-            assignment.fail(_no_workspace(error))
-        else:
-            if assignment.fetch is None:
-                self._hand_over(assignment)
-        return True
-
-    def _hand_over(self, assignment: Assignment) -> None:
-        """Lay out the worker's folder and tell it to begin."""
-        run, worker = assignment.run, assignment.worker
-        try:
-            with disk_full_as_error():
-                Workspace(store=self._store, folder=worker.folder).lay_out(run)
-        except OptimizerError as error:
-            assignment.fail(error)
-        except OSError as error:
-            assignment.fail(_no_workspace(error))
-        else:
-            worker.send_job(assignment.timeout_s)
-            logger.info("run %s: %s began in process %s", run.id, run.kind, worker.pid)
-
-    def _fetched(self, assignment: Assignment) -> None:
-        """Begin a run whose data have been downloaded."""
-        if assignment.fetch is None or not assignment.fetch.is_done:
-            return
-        failure, assignment.fetch = assignment.fetch.failure(), None
-        if failure is not None:
-            assignment.fail(failure)
-        elif assignment.killed is None:
-            assignment.restart_clock()
-            self._hand_over(assignment)
-
-    def _timeout_s(self, run: Run) -> float:
-        """How long a run may take; a file that is never read to its end must not hold its place for hours."""
-        limit_s = float(run.inputs.get("timeout_s") or self._settings.timeout_s)
-        return min(limit_s, read_timeout_s(os.environ)) if run.kind in KINDS[INSPECTION] else limit_s
-
-    def _fail_next(self, kind: str) -> bool:
-        """Workers of this kind do not start: say so on the run, instead of letting it wait for ever."""
-        run = self._claims.claim(KINDS[kind], this_process(), "")
-        if run is None:
-            return False
-        error = RunError(
-            "The process that should do this work does not start",
-            code="WORKER_START",
-            received=self._pools[kind].why_not[-300:],
-            fix="Look into runner.log; `python -m optimizer doctor` says what is missing.",
-        )
-        self._settlement.add(run, Outcome(state=RunState.FAILED, error=error.to_json()))
-        return True
+        if not self._retires:
+            self._dispatch.begin()
 
     def _settle(self, assignment: Assignment, ended: Ended) -> None:
-        """A worker has ended: store what it made, end its run, remove its folder."""
-        self._hear(assignment, assignment.worker.drain)
-        self._busy.remove(assignment)
-        assignment.worker.log.close()
+        """A worker has ended: store what it made, end its run.
+
+        Its folder stays until that is committed: should this process be killed in between, the next runner finds in it which
+        stored files nobody will ever speak of.
+        """
+        worker = assignment.worker
+        self._hear(assignment, worker.drain)
+        self._dispatch.busy.remove(assignment)
+        worker.log.close()
         try:
             with disk_full_as_error():
                 outcome = assignment.outcome(self._store.objects, ended)
         except RunError as error:
             outcome = Outcome(state=RunState.FAILED, error=error.to_json())
-        discard(assignment.worker)
-        self._settlement.add(assignment.run, outcome)
+        worker.close()
+        self._settlement.add(assignment.run, outcome, worker.folder)
 
     def _report(self) -> None:
         """Write events, progress and the heartbeat, a few times a second at most."""
-        every_s = FLUSH_S if any(assignment.has_events for assignment in self._busy) else HEARTBEAT_S
+        every_s = FLUSH_S if any(assignment.has_events for assignment in self._dispatch.busy) else HEARTBEAT_S
         if not self._is_due("report", every_s):
             return
-        news = [assignment.news() for assignment in self._busy]
-        if not self._patiently(lambda: self._claims.report(news, spares_ready=self._pools[TRAINING].ready)):
-            for assignment, unwritten in zip(self._busy, news, strict=True):
+        news = [assignment.news() for assignment in self._dispatch.busy]
+        if not self._patiently(lambda: self._claims.report(news, spares_ready=self._dispatch.spares_ready)):
+            for assignment, unwritten in zip(self._dispatch.busy, news, strict=True):
                 assignment.keep_for_later(unwritten)
 
     def _is_idle(self) -> bool:
         """Whether nothing was to do, and nobody was there, for a long time."""
         now = time.monotonic()
-        if (
-            self._busy
-            or any(self._queued.values())
-            or not self._settlement.is_done
-            or web_age_s(self._files) < self._settings.idle_exit_s
-        ):
+        quiet = self._settlement.is_done and not self._dispatch.has_work
+        if not quiet or web_age_s(self._files) < self._idle_exit_s:
             self._active_at = now
-        return now - self._active_at > self._settings.idle_exit_s
+        return now - self._active_at > self._idle_exit_s
 
     def _shut_down(self) -> None:
         """End all workers; their runs are marked as interrupted."""
         why = "it was told to" if self._stopping else "the code has changed" if self._retires else "nothing is to do"
         logger.info("runner %s stops: %s", os.getpid(), why)
-        for assignment in list(self._busy):
+        for assignment in list(self._dispatch.busy):
             assignment.kill(Killed.STOPPING)
             ended = assignment.worker.ended()
             if ended is not None:
                 self._settle(assignment, ended)
-        for pool in self._pools.values():
-            pool.close()
+        self._dispatch.close()
         self._store.close()
-
-
-def _no_workspace(error: OSError) -> RunError:
-    return RunError("The run's folder could not be prepared", code="NO_WORKSPACE", received=str(error))
 
 
 def web_age_s(files: Home) -> float:
@@ -350,7 +239,9 @@ def main() -> int:
     parser.add_argument("--slots", type=int, default=1, help="training jobs at a time")
     parser.add_argument("--inspection-slots", type=int, default=2, help="inspections at a time")
     parser.add_argument("--spares", type=int, default=1, help="warm training workers that wait for the next job")
-    parser.add_argument("--idle-exit-s", type=float, default=900.0, help="end after so many seconds without work or web process")
+    parser.add_argument(
+        "--idle-exit-s", type=float, default=IDLE_EXIT_S, help="end after so many seconds without work or web process"
+    )
     parser.add_argument("--lock-fd", type=int, default=None, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -359,15 +250,14 @@ def main() -> int:
         logger.info("another runner works for %s already", arguments.home)
         return 0
     sign_lock(lock)
-    settings = Settings(
+    capacity = Capacity(
         slots=arguments.slots,
         inspection_slots=arguments.inspection_slots,
         spares=arguments.spares,
-        timeout_s=float(os.environ.get("LITESMITH_JOB_TIMEOUT_S") or Settings.timeout_s),
-        idle_exit_s=arguments.idle_exit_s,
+        timeout_s=float(os.environ.get("LITESMITH_JOB_TIMEOUT_S") or Capacity.timeout_s),
     )
     try:
-        Runner(arguments.home, settings).run()
+        Runner(arguments.home, capacity, idle_exit_s=arguments.idle_exit_s).run()
     except OptimizerError as error:
         logger.error("%s", error.line)
         return 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
 import time
+from pathlib import Path
 
 from optimizer.errors import OptimizerError, RunError
 from optimizer.runs.claims import Claims, Outcome
@@ -33,35 +35,38 @@ class Settlement:
     def __init__(self, store: Store, claims: Claims) -> None:
         self._store = store
         self._claims = claims
-        self._unwritten: list[tuple[Run, Outcome]] = []
+        self._unwritten: list[tuple[Run, Outcome, Path | None]] = []
 
     @property
     def is_done(self) -> bool:
         """Whether nothing waits."""
         return not self._unwritten
 
-    def add(self, run: Run, outcome: Outcome) -> None:
-        """Commit an outcome, now or as soon as it is possible."""
-        self._unwritten.append((run, outcome))
+    def add(self, run: Run, outcome: Outcome, folder: Path | None = None) -> None:
+        """Commit an outcome, now or as soon as it is possible; then `folder`, in which the run worked, is removed."""
+        self._unwritten.append((run, outcome, folder))
         self.write()
 
     def write(self) -> None:
         """Commit what waits."""
         while self._unwritten:
-            run, outcome = self._unwritten[0]
+            run, outcome, folder = self._unwritten[0]
             try:
                 self._commit(run, outcome)
             except RunError as error:
                 if error.code not in PASSING:
                     raise
                 logger.warning("run %s cannot be finished yet: %s", run.id, error.line)
+                if error.code == "DISK_FULL":
+                    _remove(folder)  # Its space may be just what is missing.
                 return
             # What one worker has left must not end the runner, and with it everyone else's runs.
             except (ValueError, TypeError, RecursionError):
                 logger.exception("run %s left an outcome that cannot be stored", run.id)
-                self._unwritten[0] = (run, Outcome(state=RunState.FAILED, error=_UNSTORABLE.to_json()))
+                self._unwritten[0] = (run, Outcome(state=RunState.FAILED, error=_UNSTORABLE.to_json()), folder)
                 continue
             self._unwritten.pop(0)
+            _remove(folder)
             logger.info("run %s: %s", run.id, outcome.state)
 
     def _commit(self, run: Run, outcome: Outcome) -> None:
@@ -92,3 +97,8 @@ class Settlement:
             if error.code in PASSING:
                 raise
             logger.warning("no baseline for project %s: %s", project.id, error.line)
+
+
+def _remove(folder: Path | None) -> None:
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from optimizer.errors import InputError
 from optimizer.sources.dataset import Dataset, PreparedData, Task
+from optimizer.sources.scaling import vocabulary
 from optimizer.sources.summary import LayerSummary, ModelSummary
 from optimizer.sources.targets import SPLITS, all_targets, as_classes, as_values, class_range, target_shape, without_labels
 
@@ -22,6 +23,7 @@ def prepare(dataset: Dataset, summary: ModelSummary) -> PreparedData:
         InputError: UNSUPPORTED_MODEL for several inputs or outputs, DATA_MODEL_MISMATCH where data and model cannot go together.
     """
     _require_single(summary)
+    _require_numbers(summary)
     input_shape, notes = agreed_shape(dataset, summary)
     output_shape = _output_shape(summary, input_shape)
     _check_vocabulary(dataset, summary)
@@ -59,8 +61,23 @@ def _require_single(summary: ModelSummary) -> None:
             )
 
 
+def _require_numbers(summary: ModelSummary) -> None:
+    if summary.input_dtypes[0].startswith(("string", "complex", "resource", "variant")):
+        raise InputError(
+            "The model's input takes no numbers",
+            code="UNSUPPORTED_MODEL",
+            place=summary.name,
+            expected="floating-point numbers or integers",
+            received=summary.input_dtypes[0],
+            fix="Take out the part that turns texts into numbers, and bring the numbers as data.",
+        )
+
+
 def _input_dtype(summary: ModelSummary) -> str:
+    """What samples are handed over as; a file with a quantized input is given real values, and quantizes them by its own scale."""
     dtype = summary.input_dtypes[0]
+    if any(summary.input_quantization[:1]):
+        return "float32"
     return dtype if dtype.startswith(("int", "uint", "bool")) else "float32"
 
 
@@ -131,11 +148,11 @@ def _output_shape(summary: ModelSummary, input_shape: tuple[int, ...]) -> tuple[
 
 
 def _check_vocabulary(dataset: Dataset, summary: ModelSummary) -> None:
-    """A model that starts with an Embedding takes whole numbers below its `input_dim`."""
+    """A model that starts with an Embedding takes whole numbers below the number of its rows."""
     first = _first_layer(summary)
-    if first is None or first.class_name != "Embedding":
+    rows = 0 if first is None else vocabulary(first)
+    if not rows:
         return
-    rows = int(first.config.get("input_dim", 0))
     for name in SPLITS:
         x = getattr(dataset, name).x
         if x.min() < 0 or x.max() >= rows or (x.dtype.kind == "f" and np.any(x != np.floor(x))):

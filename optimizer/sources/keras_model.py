@@ -34,6 +34,10 @@ def load_keras_model(path: Path, summary: ModelSummary) -> tf_keras.Model:
             raise InputError(
                 "The file has changed since it was checked", code="CHANGED", place=summary.name, fix="Check it again."
             )
+    if summary.keras_version:
+        from optimizer.sources.keras_3.rebuilding import rebuild
+
+        return rebuild(path, summary)
     import tf_keras
     from tf_keras.src.saving.serialization_lib import SafeModeScope
 
@@ -49,13 +53,7 @@ def load_keras_model(path: Path, summary: ModelSummary) -> tf_keras.Model:
                 model: Any = tf_keras.models.load_model(named, compile=False, safe_mode=True)
         # Rebuilding runs the constructors of all layers: any exception can come out, and each means the same to the person.
         except Exception as error:
-            raise InputError(
-                "tf-keras could not rebuild the model",
-                code="LOAD_FAILED",
-                place=summary.name,
-                received=_first_line(error),
-                fix="Load and save it once with the tf-keras version that made it, and bring the new file.",
-            ) from error
+            raise could_not_rebuild(summary, error) from error
     return model
 
 
@@ -76,6 +74,17 @@ def _modernize(named: Path) -> None:
     with zipfile.ZipFile(named, "w") as archive:
         for member, content in {**parts, WEIGHTS: store.getvalue()}.items():
             archive.writestr(member, content)
+
+
+def could_not_rebuild(summary: ModelSummary, error: Exception) -> InputError:
+    """The refusal of a model that the preflight passed and tf-keras cannot make."""
+    return InputError(
+        "tf-keras could not rebuild the model",
+        code="LOAD_FAILED",
+        place=summary.name,
+        received=_first_line(error),
+        fix="Load and save it once with the Keras version that made it, and bring the new file.",
+    )
 
 
 def _first_line(error: Exception) -> str:

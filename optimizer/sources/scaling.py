@@ -10,7 +10,7 @@ import numpy as np
 from optimizer.sources.dataset import UNSCALED, Array, Dataset, InputScaling, PreparedData
 from optimizer.sources.summary import LayerSummary, ModelSummary
 
-RAW_INPUT = ("Rescaling", "Normalization", "Embedding")
+RAW_INPUT = ("Rescaling", "Normalization", "Embedding", "GATHER", "EMBEDDING_LOOKUP")
 """First layers that take raw values: any scaling before them would be one too many."""
 
 
@@ -90,11 +90,36 @@ def expected_range_in_words(summary: ModelSummary) -> str:
         return f"raw values: the model starts with {_rescaling_in_words(layer.config)}"
     if name == "Normalization":
         return "raw values: the model starts with Normalization, which knows their mean and variance"
-    if layer is not None and name == "Embedding":
-        return f"whole numbers 0 to {int(layer.config.get('input_dim', 1)) - 1}: the model starts with an Embedding"
+    rows = 0 if layer is None else vocabulary(layer)
+    if rows:
+        return (
+            f"whole numbers 0 to {rows - 1}: the model starts with {'an Embedding' if name == 'Embedding' else 'a table of them'}"
+        )
+    if any(summary.input_quantization[:1]):
+        return _quantized_in_words(summary)
     if summary.input_dtypes and summary.input_dtypes[0].startswith(("int", "uint")):
         return f"whole numbers ({summary.input_dtypes[0]})"
     return "the file does not say; it is found by trying the usual scalings on training samples"
+
+
+def vocabulary(layer: LayerSummary) -> int:
+    """Rows of the table that a layer looks numbers up in; 0 where it looks up none."""
+    if layer.class_name == "Embedding":
+        return int(layer.config.get("input_dim", 0))
+    looks_up = layer.kind == "Embedding" or layer.class_name == "GATHER"
+    table = next(iter(layer.weight_shapes.values()), ()) if looks_up else ()
+    return table[0] if len(table) > 1 else 0
+
+
+def _quantized_in_words(summary: ModelSummary) -> str:
+    """The real values that an integer input stands for."""
+    found, dtype = summary.input_quantization[0], summary.input_dtypes[0]
+    bits = dtype.lstrip("uint")
+    if found is None or not bits.isdigit():
+        return f"whole numbers ({dtype})"
+    lowest = 0 if dtype.startswith("u") else -(2 ** (int(bits) - 1))
+    low, high = (found.scale * (end - found.zero_point) for end in (lowest, lowest + 2 ** int(bits) - 1))
+    return f"numbers {low:.4g} to {high:.4g}, which the file takes as {dtype} (scale {found.scale:.4g}, zero point {found.zero_point})"
 
 
 def _rescaling_in_words(config: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -33,6 +33,38 @@ class Finding:
         return {"layer": self.layer, "verdict": self.verdict.value, "reason": self.reason, "fix": self.fix}
 
 
+OPERATOR_KINDS = {
+    "CONV_2D": "Conv2D",
+    "Conv2D": "Conv2D",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2D",
+    "DepthwiseConv2dNative": "DepthwiseConv2D",
+    "TRANSPOSE_CONV": "Conv2DTranspose",
+    "Conv2DBackpropInput": "Conv2DTranspose",
+    "FULLY_CONNECTED": "Dense",
+    "MatMul": "Dense",
+    "BatchMatMulV2": "Dense",
+    "EMBEDDING_LOOKUP": "Embedding",
+    "ResourceGather": "Embedding",
+    "FusedBatchNormV3": "BatchNormalization",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "LSTM",
+}
+"""The Keras class that each operator (of LiteRT, in capitals, and of TensorFlow) stands for."""
+WHOLE_MODEL = "the whole model"
+"""What stands for a layer's name in a finding that holds for all layers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantization:
+    """How an integer tensor stands for real values: value = scale * (integer - zero_point)."""
+
+    scale: float
+    zero_point: int
+
+    def to_json(self) -> dict[str, float]:
+        """Plain numbers."""
+        return {"scale": self.scale, "zero_point": self.zero_point}
+
+
 @dataclass(frozen=True, kw_only=True)
 class LayerSummary:
     """One layer as its config and its stored weights describe it.
@@ -52,6 +84,11 @@ class LayerSummary:
     macs: int | None = 0
 
     @property
+    def kind(self) -> str:
+        """The Keras class that does what this layer does; of an operator of a .tflite or SavedModel, the nearest one."""
+        return OPERATOR_KINDS.get(self.class_name, self.class_name)
+
+    @property
     def activation(self) -> str:
         """Name of the layer's own activation, "linear" where it has none."""
         activation = self.config.get("activation", "linear")
@@ -62,12 +99,20 @@ class LayerSummary:
         return str(activation or "linear")
 
 
+def common_folder(names: Iterable[str]) -> str:
+    """The first part with its slash ("sequential/") that all names with a slash share; "" for none. It tells them apart from nothing."""
+    folders = {name.partition("/")[0] for name in names if "/" in name}
+    return f"{folders.pop()}/" if len(folders) == 1 else ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSummary:
     """A model file read without TensorFlow.
 
-    `format` is "keras" (tf-keras .keras) or "h5"; shapes have the batch axis first; `training_config` is what the file says
-    about loss and metrics, empty where it was saved without.
+    `format` is "keras" (tf-keras .keras), "h5", "saved_model" or "tflite"; shapes have the batch axis first; `training_config` is what
+    the file says about loss and metrics, empty where it was saved without. `input_quantization` has an entry for each input of a
+    .tflite, None where it takes values as they are. `keras_version` is the Keras 3 that wrote the file ("3.15.1"), empty otherwise; layers
+    are then those of the translation into tf-keras.
     """
 
     name: str
@@ -80,8 +125,15 @@ class ModelSummary:
     output_shapes: tuple[Shape | None, ...]
     output_layers: tuple[str, ...]
     input_dtypes: tuple[str, ...] = ("float32",)
+    input_quantization: tuple[Quantization | None, ...] = ()
     training_config: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    keras_version: str = ""
+
+    @property
+    def is_keras(self) -> bool:
+        """Whether the file holds a Keras model, which can be trained further."""
+        return self.format not in ("saved_model", "tflite")
 
     @property
     def parameters(self) -> int:
@@ -123,6 +175,7 @@ class ModelSummary:
             "name": self.name,
             "sha256": self.sha256,
             "format": self.format,
+            "keras_version": self.keras_version,
             "size_bytes": self.size_bytes,
             "class_name": self.class_name,
             "parameters": self.parameters,
@@ -131,6 +184,7 @@ class ModelSummary:
             "output_shapes": [None if shape is None else list(shape) for shape in self.output_shapes],
             "output_layers": list(self.output_layers),
             "input_dtypes": list(self.input_dtypes),
+            "input_quantization": [None if found is None else found.to_json() for found in self.input_quantization],
             "output_activation": self.output_activation,
             "training_config": dict(self.training_config),
             "notes": list(self.notes),
@@ -162,8 +216,12 @@ def model_summary_from_json(record: Mapping[str, Any]) -> ModelSummary:
         output_shapes=tuple(None if shape is None else tuple(shape) for shape in record["output_shapes"]),
         output_layers=tuple(record["output_layers"]),
         input_dtypes=tuple(record["input_dtypes"]),
+        input_quantization=tuple(
+            None if found is None else Quantization(**found) for found in record.get("input_quantization", [])
+        ),
         training_config=record["training_config"],
         notes=tuple(record["notes"]),
+        keras_version=record.get("keras_version", ""),
         layers=tuple(
             LayerSummary(
                 name=layer["name"],

@@ -43,7 +43,7 @@ def _draw_row(store: Store, row: Row, baseline: Row | None, look: Look) -> None:
     name, size, packed, latency, quality, download = st.columns(WIDTHS, gap="small", vertical_alignment="center")
     misses = budget_misses(row, baseline, look.budget) if baseline and not row.is_baseline else []
     missed = "".join(f"  \n:small[:orange[{literal(miss, 120)}]]" for miss in misses)
-    words = "float32, as it came" if row.is_baseline else row.run.recipe_in_words
+    words = "as it came" if row.is_baseline else row.run.recipe_in_words
     label = f"**{literal(row.label)}**" if row.id == look.chosen else literal(row.label)
     with name.container(key=f"series-{_series(row, look)}-{row.id}"):
         st.markdown(f"{label}  \n:small[:gray[{literal(words, 90)}]]{missed}")

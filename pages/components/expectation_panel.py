@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from optimizer.environment import this_host
 from optimizer.recipe import Recipe
 from optimizer.runs.run import Run
 from optimizer.sources.summary import ModelSummary
@@ -37,12 +38,9 @@ def draw_expectation(recipe: Recipe, model: ModelSummary, baseline: Run | None, 
                     "What and why": st.column_config.TextColumn(width=340),
                 },
             )
-    packed_gain = size.size / size.packed if size.packed else 1.0
-    if packed_gain > 1.5:
-        st.caption(
-            "Zeros and shared values shrink the compressed file (gzip, Huffman), not the plain .tflite, which stores every weight. "
-            "Nor do they make it faster on this CPU: expect size, not speed."
-        )
+    cautions = [text for step in recipe.steps for text in step.cautions(model, this_host())]
+    if cautions:
+        st.caption("  \n".join(literal(text, 500) for text in dict.fromkeys(cautions)))
 
 
 def _line(name: str, text: str) -> None:

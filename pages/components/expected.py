@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from optimizer.errors import InputError
 from optimizer.recipe import Recipe
 from optimizer.runs.run import Run
 from optimizer.sources.summary import Finding, ModelSummary, Verdict
-from optimizer.technique import Technique
+from optimizer.technique import Refusal, Technique, params
 from pages.components.format import bytes_text, counted, duration_text
 from pages.components.recipe_draft import title
 
@@ -34,8 +35,11 @@ class Expected:
 def expected_size(recipe: Recipe, model: ModelSummary, baseline: Mapping[str, Any] | None) -> Expected:
     """Bytes of the result, guessed from the steps: the weights shrink, the rest of the file stays."""
     weights = model.parameters * FLOAT_BITS / 8
-    now = float((baseline or {}).get("size_bytes") or weights)
+    now = float((baseline or {}).get("size_bytes") or (model.size_bytes if model.format == "tflite" else weights))
     rest = max(0.0, now - weights)
+    if not recipe.steps and not model.is_keras:
+        packed = float((baseline or {}).get("gzip_bytes") or now)
+        return Expected(now=now, size=now, packed=packed)
     size = recipe.estimate(model.parameters)
     stored = size.parameters * size.stored_bits / 8
     return Expected(now=now, size=stored + rest, packed=min(size.parameters * size.packed_bits() / 8 + rest / 2, stored + rest))
@@ -82,6 +86,21 @@ def exception_words(finding: Finding) -> str:
     verdict = "" if finding.verdict is Verdict.WORKS else finding.verdict.value
     told = ": ".join(filter(None, (verdict, finding.reason)))
     return f"{told}. {finding.fix}" if finding.fix else told
+
+
+def whole_refusal(cls: type[Technique], model: ModelSummary) -> Refusal | None:
+    """Why a technique cannot work on the model with any choice of its settings; None where it can with one."""
+    refused = cls().refusal_of(model)
+    if refused is None:
+        return None
+    for setting in params(cls):
+        for choice in setting.choices:
+            try:
+                if cls(**{setting.name: choice}).refusal_of(model) is None:
+                    return None
+            except InputError:
+                continue
+    return refused
 
 
 def summary_of_technique(cls: type[Technique]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What is in the model: verdict of the preflight, numbers, layers with their shares, and what each technique can do with each."""
+"""What is in the model: verdict of the preflight, numbers, layers with their shares."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Literal
 import streamlit as st
 
 from optimizer.runs.run import Project
-from optimizer.sources.summary import ModelSummary, Shape, Verdict, model_summary_from_json
-from optimizer.technique import registry
-from pages.components.format import bytes_text, count_text, literal
-from pages.components.recipe_draft import title
+from optimizer.sources.summary import ModelSummary, Shape, model_summary_from_json
+from pages.components.format import bytes_text, count_text, counted, literal
 
 MOST_ROWS = 14
 MOST_HEIGHT_PX = 470
-GRID_MARKS = {Verdict.WORKS: "●", Verdict.LEFT: "○ left", Verdict.IMPOSSIBLE: "✕ no"}
+FORMAT_WORDS = {
+    "saved_model": "zipped SavedModel; it can be converted and quantized, but not trained further",
+    "tflite": ".tflite, measured as it is; it can be quantized where it is float, but not trained further",
+}
 
 
 def draw_model(project: Project) -> None:
@@ -28,17 +29,14 @@ def draw_model(project: Project) -> None:
     size.metric("Model file", bytes_text(model.size_bytes))
     _draw_checks(model, str(record.get("expects") or ""))
     _draw_layers(model)
-    with st.expander("What can each technique do with each layer?"):
-        _draw_grid(model)
 
 
 def _draw_checks(model: ModelSummary, expects: str) -> None:
     inputs = ", ".join(shape_text(shape) for shape in model.input_shapes)
     outputs = ", ".join("unknown" if shape is None else shape_text(shape) for shape in model.output_shapes)
-    weighted = sum(1 for layer in model.layers if layer.parameters)
     lines = [
-        f"Format: {'tf-keras .keras' if model.format == 'keras' else 'Keras .h5'}, architecture and weights are both there and fit each other",
-        f"Safe to load: {len(model.layers)} layers ({weighted} with weights), all of known classes, none holds code",
+        f"Format: {format_text(model)}",
+        f"Safe to load: {_safety(model)}",
         f"Takes {inputs}, gives {outputs} ({model.output_activation})",
     ]
     if expects:
@@ -48,6 +46,26 @@ def _draw_checks(model: ModelSummary, expects: str) -> None:
             st.markdown(f":green[:material/check:] {literal(line, 300)}")
         for note in model.notes:
             st.markdown(f":orange[:material/info:] {literal(note, 300)}")
+
+
+def _safety(model: ModelSummary) -> str:
+    weighted = sum(1 for layer in model.layers if layer.parameters)
+    if model.format == "saved_model":
+        return f"its ops only compute, none touches files or the network; {weighted} of them use the variables"
+    if model.format == "tflite":
+        operators = sum(1 for layer in model.layers if layer.class_name != "InputLayer")
+        return f"{counted(operators, 'operator')} ({weighted} with weights), all of them LiteRT's own"
+    return f"{counted(len(model.layers), 'layer')} ({weighted} with weights), all of known classes, none holds code"
+
+
+def format_text(model: ModelSummary) -> str:
+    """What wrote the file: ".keras of tf-keras", ".h5 of Keras 3.15.1, translated into tf-keras"."""
+    if model.keras_version:
+        return f".{model.format} of Keras {model.keras_version}, translated into tf-keras; architecture and weights are both there and fit each other"
+    return (
+        FORMAT_WORDS.get(model.format)
+        or f".{model.format} of tf-keras, architecture and weights are both there and fit each other"
+    )
 
 
 def shape_text(shape: Shape) -> str:
@@ -81,15 +99,3 @@ def _draw_layers(model: ModelSummary) -> None:
 def table_height(rows: int) -> int | Literal["content"]:
     """As high as its rows, up to a limit."""
     return "content" if rows <= MOST_ROWS else MOST_HEIGHT_PX
-
-
-def _draw_grid(model: ModelSummary) -> None:
-    st.caption(
-        "● treated   ○ left as it is   ✕ impossible; each technique with its default settings. Experiment tells the reasons for yours."
-    )
-    layers = [layer.name for layer in model.layers if layer.parameters]
-    columns: dict[str, list[str]] = {"Layer": layers}
-    for name, cls in registry().items():
-        marks = {finding.layer: GRID_MARKS[finding.verdict] for finding in cls().check(model)}
-        columns[title(name)] = [marks.get(layer, "–") for layer in layers]
-    st.dataframe(columns, hide_index=True, height=table_height(len(layers)))

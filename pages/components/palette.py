@@ -44,3 +44,11 @@ def dot_styles() -> str:
 def _dot(key: str, hue: str) -> str:
     shape = 'content:"";display:inline-block;width:.62em;height:.62em;border-radius:50%;margin-right:.5em'
     return f'[class*="st-key-{key}"] p::before{{{shape};background:{hue}}}'
+
+
+VERDICTS = {
+    "works": "rgba(0, 114, 178, 0.16)",
+    "left as it is": "rgba(128, 128, 128, 0.14)",
+    "impossible": "rgba(213, 94, 0, 0.28)",
+}
+"""Backgrounds of the grid of layers and techniques, on light and dark."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from optimizer.errors import InputError, OptimizerError
-from optimizer.recipe import Recipe, order_refusal
+from optimizer.recipe import Recipe, check_takes, order_refusal
+from optimizer.sources.summary import ModelSummary
 from optimizer.technique import Technique, params, registry, technique_from_json
 
 
@@ -84,13 +85,13 @@ class CheckedDraft:
     techniques: Mapping[str, Technique] = field(default_factory=dict)
 
 
-def checked(draft: Draft) -> CheckedDraft:
-    """Build the recipe of a draft, or say what is wrong with it."""
+def checked(draft: Draft, model: ModelSummary | None = None) -> CheckedDraft:
+    """Build the recipe of a draft, or say what is wrong with it, with the model too where one is given."""
     techniques: dict[str, Technique] = {}
     errors: dict[str, OptimizerError] = {}
     for step in draft.steps:
         try:
-            techniques[step.uid] = technique_from_json(step.to_json())
+            techniques[step.uid] = _fitting(step.to_json(), model)
         except InputError as error:
             errors[step.uid] = error
     refusal = "" if errors else order_refusal(list(techniques.values()))
@@ -99,7 +100,15 @@ def checked(draft: Draft) -> CheckedDraft:
     return CheckedDraft(recipe=Recipe(steps=tuple(techniques.values()), seed=draft.seed), techniques=techniques)
 
 
-def repairs(step: DraftStep) -> list[tuple[str, Any]]:
+def _fitting(record: Mapping[str, Any], model: ModelSummary | None) -> Technique:
+    """The step of a record. Raises InputError, also where it cannot work on the model."""
+    step = technique_from_json(record)
+    if model is not None:
+        check_takes(Recipe(steps=(step,)), model)
+    return step
+
+
+def repairs(step: DraftStep, model: ModelSummary | None = None) -> list[tuple[str, Any]]:
     """Single choices that would make a refused step right, as (setting, value); few, the first choice of each setting only."""
     found: list[tuple[str, Any]] = []
     for setting in params(registry()[step.technique]):
@@ -107,15 +116,15 @@ def repairs(step: DraftStep) -> list[tuple[str, Any]]:
             continue
         choices = setting.choices if setting.kind is str else (False, True)
         for choice in choices:
-            if choice != step.settings.get(setting.name) and _is_right(step, {setting.name: choice}):
+            if choice != step.settings.get(setting.name) and _is_right(step, {setting.name: choice}, model):
                 found.append((setting.name, choice))
                 break
     return found
 
 
-def _is_right(step: DraftStep, change: Mapping[str, Any]) -> bool:
+def _is_right(step: DraftStep, change: Mapping[str, Any], model: ModelSummary | None) -> bool:
     try:
-        technique_from_json({**step.to_json(), **change})
+        _fitting({**step.to_json(), **change}, model)
     except InputError:
         return False
     return True

@@ -8,7 +8,7 @@ from optimizer.runs.requests import bring_model
 from optimizer.runs.run import Project, RunKind
 from pages.components import session
 from pages.components.format import count_text, literal
-from pages.components.upload import MODEL_TYPES, draw_inspection, draw_upload, newest_inspection
+from pages.components.upload import KERAS_TYPES, draw_inspection, draw_upload, newest_inspection
 
 ROLE = "second_model"
 
@@ -20,7 +20,7 @@ def draw_second_model(project: Project) -> None:
         draw_upload(
             "second",
             "Second model",
-            MODEL_TYPES,
+            KERAS_TYPES,
             lambda file: bring_model(session.store(), project.id, file, file.name, role=ROLE),
         )
         draw_inspection(newest_inspection(project.id, RunKind.INSPECT_MODEL, ROLE), (second or {}).get("name", ""))

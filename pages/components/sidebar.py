@@ -77,7 +77,8 @@ def _rename(project_id: str) -> None:
 
 
 def _draw_baseline(project: Project) -> None:
-    st.caption("Baseline: the original as float32 .tflite")
+    came = (project.model or {}).get("format") == "tflite"
+    st.caption("Baseline: the .tflite as it came" if came else "Baseline: the original as float32 .tflite")
     baseline = baseline_of(session.store(), project)
     metrics: dict[str, Any] = dict(baseline.metrics or {}) if baseline else {}
     quality = quality_of(metrics)

@@ -9,13 +9,15 @@ import streamlit as st
 from optimizer.presets import presets
 from optimizer.recipe import Recipe
 from optimizer.runs.run import Run
+from optimizer.sources.summary import ModelSummary
 from pages.components.compared import run_label, told_apart
 from pages.components.draft_memory import draft_from, draft_of, keep_draft, load_recipe
+from pages.components.format import literal
 
 KERAS_RESULT = "model.keras"
 
 
-def draw_start_and_presets(project_id: str, earlier: Sequence[Run], train_samples: int | None) -> None:
+def draw_start_and_presets(project_id: str, earlier: Sequence[Run], train_samples: int | None, model: ModelSummary) -> None:
     """One row: the start at the left, presets (with epochs to suit the number of training samples) at the right."""
     starts = {run.id: run for run in earlier if KERAS_RESULT in run.artifacts}
     draft = draft_of(project_id)
@@ -39,7 +41,15 @@ def draw_start_and_presets(project_id: str, earlier: Sequence[Run], train_sample
     with right.container(horizontal=True, vertical_alignment="center"):
         st.caption("Presets:", width="content")
         for name, recipe in presets(train_samples).items():
-            st.button(name, key=f"preset.{name}", help=f"{recipe.in_words()}", on_click=load_recipe, args=(project_id, recipe))
+            refusal = next((found for step in recipe.steps if (found := step.refusal_of(model)) is not None), None)
+            st.button(
+                name,
+                key=f"preset.{name}",
+                help=recipe.in_words() if refusal is None else literal(f"Not here: {refusal.reason}. {refusal.fix}", 300),
+                disabled=refusal is not None,
+                on_click=load_recipe,
+                args=(project_id, recipe),
+            )
         st.button("Empty", key="preset.empty", help="No steps", on_click=load_recipe, args=(project_id, Recipe(seed=draft.seed)))
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from optimizer.errors import OptimizerError
-from optimizer.technique import Technique, registry
-from pages.components.expected import summary_of_technique
+from optimizer.sources.summary import ModelSummary
+from optimizer.technique import Refusal, Technique, registry
+from pages.components.expected import summary_of_technique, whole_refusal
 from pages.components.format import literal
 from pages.components.guard import show_error
 from pages.components.recipe_draft import Draft, DraftStep, checked, repairs, title
@@ -20,21 +21,36 @@ FAMILY_WORDS = {"quantization": "Quantize", "pruning": "Prune", "sharing": "Shar
 Change = Callable[[Callable[[Draft], Draft]], None]
 
 
-def draw_steps(draft: Draft, layer_names: Sequence[str], change: Change) -> Draft:
+def draw_steps(draft: Draft, model: ModelSummary, change: Change) -> Draft:
     """Draw every step and the menu that adds one; returns the draft with the settings as the widgets now hold them.
 
-    `change` applies a function to the kept draft; buttons call it before the page is drawn again.
+    Steps that cannot work on `model` say so, and the menu does not offer them. `change` applies a function to the kept draft; buttons
+    call it before the page is drawn again.
     """
     if not draft.steps:
-        st.info("No steps yet: this recipe gives the original as a float32 .tflite. Choose a preset above or add a step.")
+        gives = "measures the .tflite as it is" if model.format == "tflite" else "gives the original as a float32 .tflite"
+        possible = any(whole_refusal(cls, model) is None for _, cls in _menu())
+        st.info(f"No steps yet: this recipe {gives}.{' Choose a preset above or add a step.' if possible else ''}")
     for number, step in enumerate(draft.steps):
         with st.container(border=True, key=f"step-{step.uid}", gap="xsmall"):
-            draft = _draw_step(draft, step, number, layer_names, change)
-    _draw_add(draft, change)
+            draft = _draw_step(draft, step, number, model, change)
+    _draw_add(draft, model, change)
+    _draw_refusals(model)
     return draft
 
 
-def _draw_step(draft: Draft, step: DraftStep, number: int, layer_names: Sequence[str], change: Change) -> Draft:
+def _draw_refusals(model: ModelSummary) -> None:
+    """Which techniques the model itself rules out, and what would bring them back."""
+    refused: dict[Refusal, list[str]] = {}
+    for name, cls in _menu():
+        refusal = whole_refusal(cls, model)
+        if refusal is not None:
+            refused.setdefault(refusal, []).append(title(name))
+    for refusal, names in refused.items():
+        st.caption(literal(f"Not with this model: {', '.join(names)} ({refusal.reason}). {refusal.fix}", 400))
+
+
+def _draw_step(draft: Draft, step: DraftStep, number: int, model: ModelSummary, change: Change) -> Draft:
     cls = registry()[step.technique]
     sentence, rest = summary_of_technique(cls)
     heading, more, up, down, remove = st.columns([6.4, 1.5, 0.6, 0.6, 0.6], vertical_alignment="center", gap="xsmall")
@@ -59,11 +75,12 @@ def _draw_step(draft: Draft, step: DraftStep, number: int, layer_names: Sequence
         off=number == last,
     )
     _icon_button(remove, "close", "Remove this step", f"remove.{step.uid}", lambda: change(lambda kept: kept.removed(step.uid)))
+    layer_names = [layer.name for layer in model.layers]
     settings = draw_form(cls, step.settings, f"step.{step.uid}", layer_names, more)
     draft = draft.changed(step.uid, settings)
-    error = checked(draft).step_errors.get(step.uid)
+    error = checked(draft, model).step_errors.get(step.uid)
     if error is not None:
-        _draw_error(error, next(each for each in draft.steps if each.uid == step.uid))
+        _draw_error(error, next(each for each in draft.steps if each.uid == step.uid), model)
     return draft
 
 
@@ -71,9 +88,9 @@ def _icon_button(place: DeltaGenerator, icon: str, words: str, key: str, act: Ca
     place.button("", icon=f":material/{icon}:", help=words, key=key, on_click=act, disabled=off, type="tertiary")
 
 
-def _draw_error(error: OptimizerError, step: DraftStep) -> None:
+def _draw_error(error: OptimizerError, step: DraftStep, model: ModelSummary) -> None:
     show_error(error)
-    fixes = repairs(step)
+    fixes = repairs(step, model)
     if fixes:
         with st.container(horizontal=True):
             for setting, value in fixes:
@@ -89,17 +106,21 @@ def _set_widget(key: str, value: object) -> None:
     st.session_state[key] = value
 
 
-def _draw_add(draft: Draft, change: Change) -> None:
+def _draw_add(draft: Draft, model: ModelSummary, change: Change) -> None:
     # A new key closes the menu once something was added.
     place = f"{len(draft.steps)}-{draft.steps[-1].uid if draft.steps else ''}"
     with st.popover("Add a step", icon=":material/add:", key=f"add-{place}"):
         for family, members in itertools.groupby(_menu(), key=lambda item: item[1].family):
             st.caption(FAMILY_WORDS.get(family, title(family)))
             for name, cls in members:
+                refusal = whole_refusal(cls, model)
                 st.button(
                     title(name),
                     key=f"add.{place}.{name}",
-                    help=summary_of_technique(cls)[0],
+                    help=summary_of_technique(cls)[0]
+                    if refusal is None
+                    else literal(f"Not here: {refusal.reason}. {refusal.fix}", 300),
+                    disabled=refusal is not None,
                     width="stretch",
                     on_click=_add,
                     args=(name, change),

@@ -16,7 +16,8 @@ from pages.components.format import literal
 from pages.components.guard import show_error
 from pages.components.job_tray import progress_words
 
-MODEL_TYPES = ("keras", "h5")
+KERAS_TYPES = ("keras", "h5")
+MODEL_TYPES = (*KERAS_TYPES, "zip", "tflite")
 _RECENT = 12
 
 

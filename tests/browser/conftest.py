@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Error, Playwright, sync_playwright
 from web_server import Server
 
 from optimizer.runs.store import Store
+from tests.runs.surroundings import assert_sound
 
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HOW_TO_GET_ONE = "No Chromium was found, so the dashboard was not tried in a browser. `make browser` brings one."
@@ -26,14 +27,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(home: Path) -> Iterator[Server]:
-    """A running dashboard; at the end it and the runner that it started are stopped."""
+    """A running dashboard; at the end it and the runner that it started are stopped, and the database must be whole."""
     running = Server(home)
     running.start()
     yield running
     running.kill()
-    status = Store(home).runner_status()
+    store = Store(home)
+    status = store.runner_status()
     if status.alive and status.pid is not None:
         os.kill(status.pid, signal.SIGTERM)
+    assert_sound(store)
+    store.close()
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def open_page(browser: Browser, address: str) -> Page:
     page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    page.goto(address)
+    page.goto(address, timeout=LOOK_MS)
     return page
 
 
@@ -89,13 +89,13 @@ def add_step(page: Page, name: str) -> None:
     expect(page.locator("[data-testid=stMarkdown]", has_text=re.compile(rf"\d\s+\w+: {name}"))).to_be_visible(timeout=LOOK_MS)
 
 
-def run_as(page: Page, name: str) -> None:
+def run_as(page: Page, name: str, *, clicks: int = 1) -> None:
     fold = page.get_by_text("Name and note (optional)")
     if not page.get_by_label("Name", exact=True).is_visible():
         fold.click()
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Name", exact=True).press("Tab")
-    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("button", name="Run", exact=True).click(click_count=clicks)
     expect(page.get_by_text(f"Queued 1 run: {name}")).to_be_visible(timeout=LOOK_MS)
 
 
@@ -179,6 +179,44 @@ def test_killing_the_web_server_in_the_middle_of_a_run_loses_nothing(chromium: B
     assert store.run(run.id).state is RunState.SUCCEEDED
     assert store.count_runs(search="survivor") == 1
     page.close()
+
+
+def test_two_tabs_show_the_same_and_a_closed_one_changes_nothing(chromium: Browser, server: Server, home: Path) -> None:
+    second = open_page(chromium, server.url + "runs")
+    expect(second.get_by_role("heading", name="Runs", exact=True)).to_be_visible(timeout=LOOK_MS)
+    first = open_page(chromium, server.url + "experiment")
+    expect(first.get_by_role("heading", name="Experiment")).to_be_visible(timeout=LOOK_MS)
+    first.get_by_role("button", name="Balanced", exact=True).click()
+    expect(first.get_by_text("Quantization aware training").first).to_be_visible(timeout=LOOK_MS)
+    run_as(first, "seen twice", clicks=2)
+    store = Store(home)
+    (run,) = store.runs(search="seen twice")
+    for page in (first, second):
+        expect(job_of(page, "seen twice")).to_be_visible(timeout=LOOK_MS)
+    # Each tab asks again every second or two: they agree as long as a stage lasts.
+    for _ in range(100):
+        told = [job_of(page, "seen twice").inner_text() for page in (first, second)]
+        if told[0] == told[1]:
+            break
+        second.wait_for_timeout(100)
+    assert told[0] == told[1]
+    assert not store.run(run.id).state.is_final
+
+    first.close()
+    expect(job_of(second, "seen twice")).to_have_count(0, timeout=RUN_MS)
+    second.goto(f"{server.url}runs?run={run.id}", timeout=LOOK_MS)
+    third = open_page(chromium, f"{server.url}runs?run={run.id}")
+    for page in (second, third):
+        expect(page.get_by_text(re.compile("^succeeded, .*took"))).to_be_visible(timeout=RUN_MS)
+        page.close()
+    assert store.run(run.id).state is RunState.SUCCEEDED
+    assert store.count_runs(search="seen twice") == 1
+    store.close()
+
+
+def job_of(page: Page, name: str) -> Locator:
+    """A run under way, in the sidebar."""
+    return page.locator("[data-testid=stSidebar] [data-testid=stProgress]", has_text=name)
 
 
 def test_a_hostile_name_runs_nothing_in_the_browser(

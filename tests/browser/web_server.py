@@ -50,7 +50,7 @@ class Server:
         return {**os.environ, **self._further, "LITESMITH_HOME": str(self.home)}
 
     def answers(self) -> bool:
-        """Whether it says that it is well."""
+        """Whether it answers now."""
         try:
             with urllib.request.urlopen(self.url + "_stcore/health", timeout=5) as answer:  # noqa: S310 - our own server
                 return bool(answer.status == 200)

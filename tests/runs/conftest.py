@@ -18,6 +18,7 @@ from optimizer.runs.processes import this_process
 from optimizer.runs.run import Project, Run, RunKind
 from optimizer.runs.store import Store
 from tests.runs.samples import DIGITS
+from tests.runs.surroundings import Surroundings
 
 # Set to the URL of an empty PostgreSQL database, the contract runs on that too: everything in it is dropped.
 SERVER_URL = os.environ.get("LITESMITH_TEST_DATABASE_URL", "")
@@ -62,3 +63,11 @@ def claims(store: Store) -> Claims:
 @pytest.fixture
 def experiment(store: Store, project: Project, inputs: dict[str, Any]) -> Run:
     return store.submit(project.id, RunKind.EXPERIMENT, name="tiny", recipe=Recipe(), inputs=inputs)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Surroundings]:
+    """A home of its own with a project; its runner ends with the test, and its database must be whole then."""
+    made = Surroundings(tmp_path / "home")
+    yield made
+    made.stop()

@@ -16,76 +16,16 @@ from typing import Any
 
 import pytest
 
+from tests.runs.faults.hostile_techniques import HOSTILE_PACKAGE
+
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "assets" / "models" / "digits_cnn.keras"
-PACKAGE = '''
-import ctypes, mmap, os, re, threading
-from optimizer.technique import Stage, Technique, param, technique
-
-def native_loop():
-    """C code that holds the interpreter's lock for longer than anybody waits."""
-    re.match(r"(a+)+$", "a" * 60 + "b")
-
-def eat_memory():
-    kept = [mmap.mmap(-1, 2**32)]  # What is left for TensorFlow's libraries, which are not imported here.
-    while True:
-        kept.append(bytearray(2**26))
-
-def eat_memory_in_c():
-    os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\\n")
-    os.abort()
-
-def fill_the_disk():
-    with open("big", "wb") as file:
-        while True:
-            file.write(bytes(2**20))
-
-def fill_the_folder():
-    for number in range(100_000):
-        with open(f"part{number}", "wb") as file:
-            file.write(bytes(2**20))
-
-def fill_the_disk_without_names():
-    kept = []
-    for number in range(200):
-        kept.append(open("part", "wb"))
-        os.unlink("part")
-        kept[-1].write(bytes(2**20))
-    threading.Event().wait()
-
-ACTS = {
-    "folder": fill_the_folder, "no names": fill_the_disk_without_names,
-    "crash": lambda: ctypes.string_at(0), "loop": native_loop, "memory": eat_memory, "native memory": eat_memory_in_c,
-    "disk": fill_the_disk, "secret": lambda: open("/etc/passwd"), "network": lambda: __import__("socket").socket(),
-    "x32": lambda: ctypes.CDLL(None).syscall(ctypes.c_long(0x40000000 | 39)), "bug": lambda: 1 / 0,
-    "wrong words": lambda: os.write(int(__import__("sys").argv[6]), b"nonsense\\n") and threading.Event().wait(),
-}
-
-@technique("hostile", family="pruning")
-class Hostile(Technique):
-    """Does harm."""
-
-    consumes = produces = Stage.KERAS
-    act: str = param("crash", choices=tuple(ACTS), help="What it does.")
-
-    def validate(self):
-        if "NoNewPrivs:\\t1" in open("/proc/self/status").read():
-            ACTS[self.act]()
-
-    def check(self, model): return []
-    def apply(self, model, context): return model
-'''
 Run = Callable[..., tuple[subprocess.CompletedProcess[str], float]]
 
 
 @pytest.fixture
 def run_hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    folder = tmp_path / "hostile_techniques"
-    folder.mkdir()
-    (folder / "__init__.py").touch()
-    (folder / "hostile.py").write_text(PACKAGE)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setenv("LITESMITH_TECHNIQUE_PACKAGES", "hostile_techniques")
+    monkeypatch.setenv("LITESMITH_TECHNIQUE_PACKAGES", HOSTILE_PACKAGE)
 
     def run(act: str, **environment: str) -> tuple[subprocess.CompletedProcess[str], float]:
         for name, value in environment.items():

@@ -9,13 +9,10 @@ import io
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -25,87 +22,7 @@ from optimizer.runs.launch import ensure_runner, take_lock, touch_web_alive
 from optimizer.runs.processes import start_ticks
 from optimizer.runs.run import Project, Run, RunKind, RunState
 from optimizer.runs.store import Store
-
-T = TypeVar("T")
-NO_TRAINING = ("--slots", "0", "--spares", "0")
-MODEL = requests.SAMPLE_MODEL.read_bytes()
-
-
-def wait_for(what: Callable[[], T | None], *, within_s: float) -> T:
-    """The first true answer."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"did not happen within {within_s} s: {what}")
-
-
-class Surroundings:
-    """A home with a store, and a runner that the test starts and that ends with it."""
-
-    def __init__(self, home: Path) -> None:
-        self.store = Store(home)
-        self.project = self.store.create_project("test")
-
-    def start(self, *options: str) -> int:
-        """Start a runner, as a page does that is drawn again and again, and return its pid."""
-
-        def look() -> int | None:
-            ensure_runner(self.store.home, options=options)
-            status = self.store.runner_status()
-            return status.pid if status.alive else None
-
-        return wait_for(look, within_s=20)
-
-    def ready_workers(self, kind: str = "inspection") -> list[int]:
-        """Pids of the living workers that have said that they are ready."""
-        pids = [int(pid) for pid in re.findall(kind + r" worker (\d+) is ready", self.runner_log())]
-        return [pid for pid in pids if start_ticks(pid) is not None]
-
-    def runner_log(self) -> str:
-        return self.store.files.runner_log.read_text()
-
-    def hang_next(self) -> int:
-        """Stop the worker that will get the next inspection; its pid."""
-        pid = wait_for(self.ready_workers, within_s=20)[0]
-        os.kill(pid, signal.SIGSTOP)
-        return pid
-
-    def upload(self, content: bytes = MODEL, name: str = "digits_cnn.keras") -> Run:
-        return requests.bring_model(self.store, self.project.id, io.BytesIO(content), name)
-
-    def reaches(self, run: Run, *states: RunState, within_s: float = 20) -> Run:
-        def look() -> Run | None:
-            now = self.store.run(run.id)
-            return now if now.state in states else None
-
-        return wait_for(look, within_s=within_s)
-
-    def ends(self, run: Run, within_s: float = 20) -> Run:
-        return self.reaches(run, *(state for state in RunState if state.is_final), within_s=within_s)
-
-    def stop(self) -> None:
-        pid = self.store.runner_status().pid
-        if pid is not None and self.store.runner_status().alive:
-            os.kill(pid, signal.SIGKILL)
-            wait_for(lambda: start_ticks(pid) is None, within_s=5)
-        self.store.close()
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Surroundings]:
-    made = Surroundings(tmp_path / "home")
-    yield made
-    made.stop()
-
-
-def gone(pid: int) -> bool:
-    return start_ticks(pid) is None
-
-
-def work_folders(store: Store) -> set[str]:
-    return {path.name for path in store.files.work.iterdir()}
+from tests.runs.surroundings import MODEL, NO_TRAINING, Surroundings, gone, wait_for, work_folders
 
 
 class TestInspection:
@@ -197,20 +114,6 @@ class TestFaults:
         assert set(crashed.artifacts) <= {"log.txt"}
         assert here.ends(here.upload()).state is RunState.SUCCEEDED
 
-    def test_a_running_job_is_cancelled_within_five_seconds_once(self, here: Surroundings) -> None:
-        here.start(*NO_TRAINING)
-        pid = here.hang_next()
-        run = here.reaches(here.upload(), RunState.RUNNING)
-        here.store.request_cancel(run.id)
-        here.store.request_cancel(run.id)
-        cancelled = here.ends(run, within_s=5)
-
-        assert cancelled.state is RunState.CANCELLED
-        assert gone(pid)
-        wait_for(lambda: len(work_folders(here.store)) == 1, within_s=5)
-        here.store.request_cancel(run.id)
-        assert here.store.run(run.id) == cancelled
-
     def test_an_endless_job_is_stopped_at_its_time_limit(self, here: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LITESMITH_JOB_TIMEOUT_S", "0.5")
         here.start(*NO_TRAINING)
@@ -257,9 +160,6 @@ class TestFaults:
         assert interrupted.state is RunState.INTERRUPTED
         wait_for(lambda: not here.store.objects.exists(orphan), within_s=5)
         assert here.ends(requests.run_again(here.store, run.id)).state is RunState.SUCCEEDED
-        with sqlite3.connect(here.store.files.database) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        connection.close()
 
     def test_a_runner_that_is_told_to_stop_interrupts_its_jobs_itself(self, here: Surroundings) -> None:
         runner = here.start(*NO_TRAINING)
@@ -271,19 +171,6 @@ class TestFaults:
         assert gone(pid)
         wait_for(lambda: gone(runner), within_s=5)
         assert work_folders(here.store) == set()
-
-    def test_a_locked_database_delays_a_result_and_loses_nothing(self, here: Surroundings) -> None:
-        runner = here.start(*NO_TRAINING)
-        wait_for(here.ready_workers, within_s=20)
-        run = here.upload()
-        with sqlite3.connect(here.store.files.database, isolation_level=None) as other:
-            other.execute("BEGIN IMMEDIATE")
-            time.sleep(2.5)
-            assert here.store.run(run.id).id == run.id
-            other.execute("ROLLBACK")
-        other.close()
-        assert here.ends(run).state is RunState.SUCCEEDED
-        assert here.store.runner_status().pid == runner
 
     def test_a_damaged_upload_is_refused_before_any_work(self, here: Surroundings) -> None:
         run = here.upload()

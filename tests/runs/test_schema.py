@@ -30,15 +30,17 @@ def upgrade():
         batch.alter_column("owner", nullable=False, existing_type=sa.Text())
     op.create_table("owners", sa.Column("name", sa.Text, primary_key=True))
 """
-# Opens a database as the Litesmith of that revision would, and is killed before the given statement of it.
+# Opens one copy of a database after the other as the Litesmith of that revision would: the first is killed before its first statement,
+# the second before its second, and so on, until one comes through. Each is a process of its own, forked from one that has imported all.
 OPEN = """
-import os, signal, sys
+import os, shutil, signal, sys
 from pathlib import Path
+import alembic.command
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from optimizer.runs import schema
-from optimizer.runs.database import Database
-schema.MIGRATIONS, left = Path(sys.argv[2]), int(sys.argv[3])
+from optimizer.runs.database import Database, sqlite_url
+schema.MIGRATIONS, folder, left = Path(sys.argv[1]), Path(sys.argv[2]), 0
 schema.REVISIONS, schema.CURRENT = ("0001", "0002"), "0002"
 @event.listens_for(Engine, "before_cursor_execute")
 def count(connection, cursor, statement, parameters, context, executemany):
@@ -46,8 +48,17 @@ def count(connection, cursor, statement, parameters, context, executemany):
     left -= 1
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
-Database(sys.argv[1]).close()
-print("done")
+for statements in range(1000):
+    home = folder / f"{statements:03}"
+    shutil.copytree(folder / "before", home)
+    child = os.fork()
+    if child == 0:
+        left = statements
+        Database(sqlite_url(home / "a.db")).close()
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status != -signal.SIGKILL:
+        sys.exit(status)
 """
 
 
@@ -60,12 +71,11 @@ def later(tmp_path: Path) -> Path:
     return folder
 
 
-def open_later(path: Path, later: Path, statements: int = 10_000) -> bool:
-    """Open as the later Litesmith in a process that is killed after so many statements. Returns whether it came through."""
-    command = [sys.executable, "-c", OPEN, sqlite_url(path), str(later), str(statements)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert answer.returncode == -9 or answer.stdout == "done\n", answer.stderr
-    return answer.returncode == 0
+def kill_at_each_statement(folder: Path, later: Path) -> list[Path]:
+    """Open copies of `folder`/before as the later Litesmith, each killed one statement later. Returns them; the last one came through."""
+    answer = subprocess.run([sys.executable, "-c", OPEN, str(later), str(folder)], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    return sorted(path for path in folder.iterdir() if path.name != "before")
 
 
 def query(path: Path, sql: str) -> list[tuple[object, ...]]:
@@ -87,38 +97,53 @@ def test_every_revision_is_known_without_asking_alembic() -> None:
     assert tuple(reversed(revisions)) == schema.REVISIONS
 
 
-@pytest.mark.parametrize("statements", [3, 6, 9, 12, 15])
-def test_a_first_start_that_is_killed_is_made_whole_at_the_next(tmp_path: Path, later: Path, statements: int) -> None:
-    path = tmp_path / "a.db"
-    assert not open_later(path, later, statements)
-    assert query(path, "SELECT name FROM sqlite_master") == []
+def test_a_first_start_killed_at_any_statement_leaves_nothing_and_is_made_whole_at_the_next(tmp_path: Path, later: Path) -> None:
+    (tmp_path / "homes" / "before").mkdir(parents=True)
+    *killed, whole = kill_at_each_statement(tmp_path / "homes", later)
+    assert len(killed) > 15
+    for home in killed:
+        assert not (home / "a.db").exists() or query(home / "a.db", "SELECT name FROM sqlite_master") == []
+    for home in (*killed[::6], killed[-1]):
+        Database(sqlite_url(home / "a.db")).close()
+        assert query(home / "a.db", "PRAGMA integrity_check") == [("ok",)]
+        assert query(home / "a.db", "SELECT version_num FROM alembic_version") == [(schema.CURRENT,)]
+    assert query(whole / "a.db", "SELECT version_num FROM alembic_version") == [("0002",)]
 
-    with Database(sqlite_url(path)).read() as connection:
-        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
-        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == schema.CURRENT
 
-
-def test_a_migration_killed_at_any_statement_leaves_all_of_the_old_and_a_backup(tmp_path: Path, later: Path) -> None:
-    path = tmp_path / "a.db"
-    store = Store(tmp_path, url=sqlite_url(path))
-    project = store.create_project("kept")
-    store.close()
-    killed = 0
-    while not open_later(path, later, statements=3 + 2 * killed):
-        killed += 1
-        assert store.project(project.id) == project
-        store.close()
-        assert query(path, "SELECT version_num FROM alembic_version") == [("0001",)]
-        assert query(path, "SELECT name FROM sqlite_master WHERE name = 'owners'") == []
-    assert killed > 5
-    assert query(path, "SELECT version_num FROM alembic_version") == [("0002",)]
-    assert query(path, "SELECT name, owner FROM projects") == [("kept", "nobody")]
-    assert query(path, "PRAGMA integrity_check") == [("ok",)]
-    for backup in tmp_path.glob("a.db.backup-0001-*"):
+@pytest.mark.parametrize("old", schema.REVISIONS)
+def test_a_migration_killed_at_any_statement_leaves_all_of_the_old_or_all_of_the_new_and_a_backup(
+    tmp_path: Path, later: Path, old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes = tmp_path / "homes"
+    (homes / "before").mkdir(parents=True)
+    with monkeypatch.context() as past:
+        past.setattr(schema, "CURRENT", old)
+        Database(sqlite_url(homes / "before" / "a.db")).close()
+    fill(homes / "before" / "a.db")
+    *killed, whole = kill_at_each_statement(homes, later)
+    for home in killed:
+        assert query(home / "a.db", "PRAGMA integrity_check") == [("ok",)]
+        (version,) = query(home / "a.db", "SELECT version_num FROM alembic_version")
+        owners = query(home / "a.db", "SELECT name FROM sqlite_master WHERE name = 'owners'")
+        assert (version, owners) in [((old,), []), (("0002",), [("owners",)])]
+        assert query(home / "a.db", "SELECT name FROM projects") == [("kept",)]
+    assert len(killed) > 10
+    assert query(whole / "a.db", "SELECT name, owner FROM projects") == [("kept", "nobody")]
+    assert query(whole / "a.db", "PRAGMA integrity_check") == [("ok",)]
+    backups = [backup for home in (*killed, whole) for backup in home.glob(f"a.db.backup-{old}-*") if backup.suffix != ".partial"]
+    assert any(backup.parent == whole for backup in backups)
+    for backup in backups:
         assert query(backup, "SELECT name FROM projects") == [("kept",)]
-        assert query(backup, "SELECT version_num FROM alembic_version") == [("0001",)]
+        assert query(backup, "SELECT version_num FROM alembic_version") == [(old,)]
     with pytest.raises(RunError, match="newer Litesmith"):
-        Database(sqlite_url(path))
+        Database(sqlite_url(whole / "a.db"))
+
+
+def fill(path: Path) -> None:
+    """A row that every revision so far can hold."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO projects (id, name, created_at, active_at, budget) VALUES ('a', 'kept', 1, 1, '{}')")
+    connection.close()
 
 
 def test_a_newer_schema_is_refused_and_its_file_is_not_touched(tmp_path: Path) -> None:

@@ -39,18 +39,23 @@ class Probed:
     problem: str = ""
 
 
-@functools.cache
 def probe() -> Probed:
-    """Try every layer once for this process. Takes about 0.1 s."""
+    """Try every layer, once for this process (0.1 s). A trial that did not come to its end is none: the next call tries again."""
     if not is_supported():
         return Probed(missing=LAYERS, denied={}, problem="needs Linux on x86-64 or aarch64")
+    try:
+        return _trial()
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        return Probed(missing=LAYERS, denied={}, problem=f"the trial did not work: {error}")
+
+
+@functools.cache
+def _trial() -> Probed:
+    """What a child process found. Raises OSError, subprocess.SubprocessError or ValueError, and then it is not kept."""
     with tempfile.TemporaryDirectory(prefix="litesmith-probe-") as folder:
         command = [sys.executable, "-I", "-c", _START.format(path=[str(_PROJECT)]), folder]
-        try:
-            done = subprocess.run(command, cwd=folder, env={}, capture_output=True, timeout=_TIMEOUT_S, text=True, check=True)
-            found = json.loads(done.stdout)
-        except (OSError, subprocess.SubprocessError, ValueError) as error:
-            return Probed(missing=LAYERS, denied={}, problem=f"the trial did not work: {error}")
+        done = subprocess.run(command, cwd=folder, env={}, capture_output=True, timeout=_TIMEOUT_S, text=True, check=True)
+        found = json.loads(done.stdout)
     # A layer that is there and does not hold counts as missing.
     broken = [layer for layer, tries in _TRIES.items() if not all(found["denied"][name] for name in tries)]
     missing = tuple(layer for layer in LAYERS if layer in found["missing"] or layer in broken)

@@ -163,6 +163,9 @@ def _reduced(shape: Shape, axis: Any, keepdims: bool) -> Shape | None:
 def _reshaped(shape: Shape, target: list[Any]) -> Shape | None:
     if not target or not all(isinstance(v, int) for v in target) or target[0] != -1 or -1 in target[1:]:
         return None
+    if product(shape[1:]) != product(target[1:]):
+        # The batch axis changes: [-1, 3] makes rows of three of everything.
+        return None
     return (shape[0], *filled_shape(target[1:], shape))
 
 

@@ -11,7 +11,7 @@ from optimizer.sources.damage import ZIP_DAMAGE
 from optimizer.sources.limits import MAX_FILE_BYTES, MAX_GRAPH_BYTES, MAX_SAVED_MODEL_MEMBERS
 from optimizer.sources.preflight import wire
 from optimizer.sources.preflight.saved_model_check import check_meta_graph
-from optimizer.sources.preflight.saved_model_graph import read_meta_graphs
+from optimizer.sources.preflight.saved_model_graph import MetaGraph, read_meta_graphs
 from optimizer.sources.readers.zip_members import checked_members, read_member
 
 GRAPH = "saved_model.pb"
@@ -21,30 +21,32 @@ PARTS = re.compile(r"(saved_model|keras_metadata|fingerprint)\.pb|variables/vari
 SAVE_AGAIN = "Save the model again with tf.saved_model.save(...) or model.export(...), and zip the folder."
 
 
-def check_saved_model(path: Path, place: str) -> tuple[str, ...]:
+def check_saved_model(path: Path, place: str) -> list[MetaGraph]:
     """Check a zipped SavedModel.
 
     Returns:
-        Names of the members that make up the model; whoever unpacks it writes these and no others.
+        Its graphs.
 
     Raises:
         InputError: NOT_SAVEDMODEL, UNSAFE_OP, UNSAFE_PATH, TOO_LARGE, TOO_MANY, DUPLICATE, ENCRYPTED, ZIP_BOMB, BAD_ZIP.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            members = checked_members(archive, place, most=MAX_SAVED_MODEL_MEMBERS, most_bytes=MAX_FILE_BYTES)
-            found = _parts(members, place)
-            data = read_member(archive, found[GRAPH], place)
+            data = read_member(archive, model_members(archive, place)[GRAPH], place)
     except InputError:
         raise
     except ZIP_DAMAGE as error:
         raise InputError("The zip archive is damaged", code="BAD_ZIP", place=place, received=str(error)) from error
-    check_graphs(data, f"{place}, {GRAPH}")
-    return tuple(member.filename for member in found.values())
+    return check_graphs(data, f"{place}, {GRAPH}")
 
 
-def _parts(members: list[zipfile.ZipInfo], place: str) -> dict[str, zipfile.ZipInfo]:
-    """Members by their name within the model. Raises InputError."""
+def model_members(archive: zipfile.ZipFile, place: str) -> dict[str, zipfile.ZipInfo]:
+    """Members that make up the model, by their name within it; whoever unpacks it writes these and no others.
+
+    Raises:
+        InputError: NOT_SAVEDMODEL, UNSAFE_PATH, TOO_LARGE, TOO_MANY, DUPLICATE, ENCRYPTED, ZIP_BOMB.
+    """
+    members = checked_members(archive, place, most=MAX_SAVED_MODEL_MEMBERS, most_bytes=MAX_FILE_BYTES)
     graphs = [member for member in members if PurePosixPath(member.filename).name == GRAPH]
     others = [member.filename for member in members if PurePosixPath(member.filename).name in OTHER_GRAPHS]
     if len(graphs) != 1 or others:
@@ -69,8 +71,8 @@ def _parts(members: list[zipfile.ZipInfo], place: str) -> dict[str, zipfile.ZipI
     return {name: member for name, member in inside.items() if PARTS.fullmatch(name)}
 
 
-def check_graphs(data: bytes, place: str) -> None:
-    """Check the bytes of a saved_model.pb. Raises InputError NOT_SAVEDMODEL, UNSAFE_OP, UNSAFE_PATH, TOO_LARGE."""
+def check_graphs(data: bytes, place: str) -> list[MetaGraph]:
+    """Check the bytes of a saved_model.pb, and give its graphs. Raises InputError NOT_SAVEDMODEL, UNSAFE_OP, UNSAFE_PATH, TOO_LARGE."""
     try:
         graphs = read_meta_graphs(memoryview(data), place)
     except wire.WireError as error:
@@ -79,6 +81,7 @@ def check_graphs(data: bytes, place: str) -> None:
         raise _not_a_graph(place, "no graph")
     for graph in graphs:
         check_meta_graph(graph, place)
+    return graphs
 
 
 def _not_a_graph(place: str, received: str) -> InputError:

@@ -11,21 +11,44 @@ from optimizer.sources.limits import MAX_ACTIVATION, MAX_FILL_BYTES, MAX_GRAPH_N
 from optimizer.sources.preflight import wire
 
 META_GRAPHS = 2
-GRAPH, SAVER, COLLECTIONS, SIGNATURES, ASSETS, OBJECTS = 2, 3, 4, 5, 6, 7
+META_INFO, GRAPH, SAVER, COLLECTIONS, SIGNATURES, ASSETS, OBJECTS = 1, 2, 3, 4, 5, 6, 7
 """Fields of tensorflow.MetaGraphDef."""
-ATTRIBUTE_TENSOR, ATTRIBUTE_SHAPE, ATTRIBUTE_LIST, ATTRIBUTE_FUNCTION = 8, 7, 1, 10
+ATTRIBUTE_TENSOR, ATTRIBUTE_SHAPE, ATTRIBUTE_LIST, ATTRIBUTE_FUNCTION, ATTRIBUTE_TYPE = 8, 7, 1, 10, 6
 """Fields of tensorflow.AttrValue."""
+STORED_ATTRIBUTES = {("VarHandleOp", "shape"), ("VarHandleOp", "dtype"), ("Const", "value")}
 ASSET_COLLECTION = "saved_model_assets"
 
 
 @dataclass(frozen=True, kw_only=True)
 class GraphNode:
-    """One node: its op (a function's name where it calls one directly), what feeds it, the functions that its attributes name."""
+    """One node: its op (a function's name where it calls one directly), what feeds it, the functions that its attributes name.
+
+    `shape` and `dtype` (a number of tensorflow.DataType) are those of a variable or constant.
+    """
 
     name: str
     op: str
     inputs: tuple[str, ...]
     calls: tuple[str, ...]
+    shape: tuple[int, ...] | None = None
+    dtype: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorInfo:
+    """An input or output of a signature: the tensor of the main graph, its tensorflow.DataType, its shape (None: unknown rank)."""
+
+    tensor: str
+    dtype: int
+    shape: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """What a graph takes and gives, by the names that callers use."""
+
+    inputs: dict[str, TensorInfo]
+    outputs: dict[str, TensorInfo]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +56,7 @@ class MetaGraph:
     """One graph with its library.
 
     `saving` and `restoring` are the nodes that do so, `entries` those that may run on their own; `objects` are functions that
-    loading can call; `assets` are file names.
+    loading can call; `assets` are file names. `interfaces` has the names of each function's arguments, and the tensors that it returns.
     """
 
     nodes: tuple[GraphNode, ...]
@@ -44,6 +67,9 @@ class MetaGraph:
     entries: frozenset[str]
     objects: frozenset[str]
     assets: tuple[str, ...]
+    interfaces: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
+    tags: frozenset[str]
+    signatures: dict[str, Signature]
 
 
 class _Reader:
@@ -64,12 +90,15 @@ class _Reader:
             raise wire.WireError(f"the node {name!r} has {len(ops)} ops")
         op = ops.pop()
         calls: list[str] = []
+        shape, dtype = None, 0
         for entry in wire.messages(data, 5):
             key = wire.text(entry, 1)
             for value in wire.messages(entry, 2):
                 calls += _called(value)
                 self._check_sizes(op, key, value, f"{self._place}, {where}, node {name}")
-        return GraphNode(name=name, op=op, inputs=tuple(wire.texts(data, 3)), calls=tuple(calls))
+                if (op, key) in STORED_ATTRIBUTES:
+                    shape, dtype = _stored(value, shape, dtype)
+        return GraphNode(name=name, op=op, inputs=tuple(wire.texts(data, 3)), calls=tuple(calls), shape=shape, dtype=dtype)
 
     def _check_sizes(self, op: str, key: str, value: memoryview, place: str) -> None:
         for tensor in wire.messages(value, ATTRIBUTE_TENSOR):
@@ -85,6 +114,26 @@ class _Reader:
                 self._parameters += elements
         if self._parameters > MAX_PARAMETERS:
             raise InputError("The model has too many parameters", code="TOO_LARGE", place=place, limit=f"{MAX_PARAMETERS:,}")
+
+
+def _stored(value: memoryview, shape: tuple[int, ...] | None, dtype: int) -> tuple[tuple[int, ...] | None, int]:
+    """Shape and type of a variable or constant, as far as this attribute tells them."""
+    for kind in wire.numbers(value, ATTRIBUTE_TYPE):
+        dtype = kind
+    for proto in wire.messages(value, ATTRIBUTE_SHAPE):
+        shape = tuple(n or 0 for n in _axes(proto) or ())
+    for tensor in wire.messages(value, ATTRIBUTE_TENSOR):
+        dtype = max(wire.numbers(tensor, 1), default=0)
+        shape = next((tuple(n or 0 for n in _axes(proto) or ()) for proto in wire.messages(tensor, 2)), ())
+    return shape, dtype
+
+
+def _axes(shape: memoryview) -> tuple[int | None, ...] | None:
+    """Lengths of a tensorflow.TensorShapeProto, None for open axes; None where even their number is unknown."""
+    if any(wire.numbers(shape, 3)):
+        return None
+    sizes = [max(wire.numbers(axis, 1), default=0) for axis in wire.messages(shape, 2)]
+    return tuple(None if size < 0 else size for size in sizes)
 
 
 def _claims_too_much(what: str, elements: int, place: str) -> InputError:
@@ -128,6 +177,7 @@ def _meta_graph(data: memoryview, reader: _Reader) -> MetaGraph:
     nodes: list[GraphNode] = []
     functions: dict[str, tuple[GraphNode, ...]] = {}
     gradients: list[str] = []
+    interfaces: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
     for graph in wire.messages(data, GRAPH):
         nodes += reader.nodes(graph, 1, "main graph")
         for library in wire.messages(graph, 2):
@@ -136,6 +186,7 @@ def _meta_graph(data: memoryview, reader: _Reader) -> MetaGraph:
                 if not name or name in functions:
                     raise wire.WireError(f"the function {name!r} is there twice or has no name")
                 functions[name] = reader.nodes(function, 3, f"function {name}")
+                interfaces[name] = _interface(function)
             gradients += [wire.text(item, 2) for item in wire.messages(library, 2)]
             gradients += [wire.text(item, 1) for item in wire.messages(library, 3)]
     saver = {
@@ -150,7 +201,38 @@ def _meta_graph(data: memoryview, reader: _Reader) -> MetaGraph:
         entries=frozenset(_entries(data)),
         objects=frozenset(wire.text(entry, 1) for item in wire.messages(data, OBJECTS) for entry in wire.messages(item, 2)),
         assets=tuple(_assets(data)),
+        interfaces=interfaces,
+        tags=frozenset(tag for info in wire.messages(data, META_INFO) for tag in wire.texts(info, 4)),
+        signatures=dict(_signatures(data)),
     )
+
+
+def _interface(function: memoryview) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of a tensorflow.FunctionDef's arguments, and the tensors of its body that it returns, both in order."""
+    arguments: list[str] = []
+    results: list[str] = []
+    for signature in wire.messages(function, 1):
+        arguments += [wire.text(item, 1) for item in wire.messages(signature, 2)]
+        results += [wire.text(item, 1) for item in wire.messages(signature, 3)]
+    returned = {wire.text(item, 1): wire.text(item, 2) for item in wire.messages(function, 4)}
+    return tuple(arguments), tuple(returned.get(name, "") for name in results)
+
+
+def _signatures(data: memoryview) -> Iterator[tuple[str, Signature]]:
+    for entry in wire.messages(data, SIGNATURES):
+        for signature in wire.messages(entry, 2):
+            yield (
+                wire.text(entry, 1),
+                Signature(inputs=dict(_tensor_infos(signature, 1)), outputs=dict(_tensor_infos(signature, 2))),
+            )
+
+
+def _tensor_infos(signature: memoryview, number: int) -> Iterator[tuple[str, TensorInfo]]:
+    for pair in wire.messages(signature, number):
+        for info in wire.messages(pair, 2):
+            shapes = [_axes(shape) for shape in wire.messages(info, 3)]
+            dtype = max(wire.numbers(info, 2), default=0)
+            yield wire.text(pair, 1), TensorInfo(tensor=wire.text(info, 1), dtype=dtype, shape=shapes[-1] if shapes else None)
 
 
 def _node_name(tensor: str) -> str:

@@ -18,12 +18,17 @@ TRAINING_KEYS = ("loss", "metrics", "loss_weights", "weighted_metrics")
 
 @dataclass(frozen=True, kw_only=True)
 class Parsed:
-    """What was read from a model file: its graph, what was inferred of it, and the weights of each layer by full name."""
+    """What was read from a model file: its graph, what was inferred of it, and the weights of each layer by full name.
+
+    `keras_version` is the Keras 3 that wrote the file, empty where tf-keras did; `notes` are for the person.
+    """
 
     graph: Graph
     inference: Inference
     weights: Mapping[str, Shapes]
     training: Mapping[str, Any]
+    keras_version: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def summarize(parsed: Parsed, *, name: str, sha256: str, file_format: str, size_bytes: int) -> ModelSummary:
@@ -45,6 +50,8 @@ def summarize(parsed: Parsed, *, name: str, sha256: str, file_format: str, size_
         output_shapes=parsed.inference.outputs,
         output_layers=tuple(_pick(makers[tensor.layer], tensor) for tensor in graph.outputs),
         input_dtypes=tuple(_dtype(inputs[n]) for n in graph.inputs),
+        keras_version=parsed.keras_version,
+        notes=parsed.notes,
         training_config=plain_json({key: parsed.training[key] for key in TRAINING_KEYS if key in parsed.training}),
     )
 

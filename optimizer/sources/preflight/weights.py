@@ -11,6 +11,7 @@ from optimizer.errors import InputError
 from optimizer.sources.graph import Graph, Node
 from optimizer.sources.layer_rules import LayerCall
 from optimizer.sources.limits import MAX_PARAMETERS
+from optimizer.sources.naming import snake_case
 from optimizer.sources.preflight.hdf5 import Stored
 from optimizer.sources.shapes import Inference, layer_facts
 
@@ -23,6 +24,10 @@ PARTS = {
     "_key_dense": "key",
     "_value_dense": "value",
     "_output_dense": "attention_output",
+    "query_dense": "query",
+    "key_dense": "key",
+    "value_dense": "value",
+    "output_dense": "attention_output",
     "cell": "",
     "layer": "",
 }
@@ -62,12 +67,12 @@ def match_legacy(graph: Graph, stored: Mapping[str, Stored], inference: Inferenc
     names = {node.name for node in graph.nodes}
     for group, weights in stored.items():
         if weights and group not in names:
-            raise _mismatch(f"{place}, layer {group}", "no such layer in the architecture", f"{len(weights)} weights")
+            raise mismatch(f"{place}, layer {group}", "no such layer in the architecture", f"{len(weights)} weights")
     found: dict[str, Shapes] = {}
     for node in graph.nodes:
         weights = stored.get(node.name, {})
         if node.graph is None:
-            found[node.name] = _legacy_leaf(node, list(weights.items()), inference, node.name, place)
+            found[node.name] = legacy_leaf(node, list(weights.items()), inference, node.name, place)
         else:
             found.update(_legacy_nested(node, weights, inference, place))
     return found
@@ -83,7 +88,7 @@ def _legacy_nested(node: Node, weights: Stored, inference: Inference, place: str
         if owner is None:
             return _nested_in_order(leaves, list(weights.values()), inference, f"{place}, layer {node.name}")
         by_name[owner].append((name, shape))
-    return {full: _legacy_leaf(leaf, by_name[full], inference, full, place) for full, leaf in leaves}
+    return {full: legacy_leaf(leaf, by_name[full], inference, full, place) for full, leaf in leaves}
 
 
 def _nested_in_order(
@@ -98,20 +103,20 @@ def _nested_in_order(
             (others if frozen else trainable).append((full, name, shape))
     wanted = trainable + others
     if [shape for _, _, shape in wanted] != shapes:
-        raise _mismatch(where, _in_words([shape for _, _, shape in wanted]), _in_words(shapes))
+        raise mismatch(where, _in_words([shape for _, _, shape in wanted]), _in_words(shapes))
     found: dict[str, Shapes] = {full: {} for full, _ in leaves}
     for full, name, shape in wanted:
         found[full][name] = shape
     return found
 
 
-def _legacy_leaf(node: Node, weights: list[tuple[str, tuple[int, ...]]], inference: Inference, full: str, place: str) -> Shapes:
+def legacy_leaf(node: Node, weights: list[tuple[str, tuple[int, ...]]], inference: Inference, full: str, place: str) -> Shapes:
     expected = inference.layers[full].weights if full in inference.layers else None
     shapes = [shape for _, shape in weights]
     if expected is None:
         return _unique([(_base_name(name), shape) for name, shape in weights])
     if list(expected.values()) != shapes:
-        raise _mismatch(f"{place}, layer {full} ({node.class_name})", _in_words(list(expected.values())), _in_words(shapes))
+        raise mismatch(f"{place}, layer {full} ({node.class_name})", _in_words(list(expected.values())), _in_words(shapes))
     return dict(expected)
 
 
@@ -127,7 +132,7 @@ def match_checkpoint(graph: Graph, stored: Stored, inference: Inference, place: 
     found = _checkpoint_graph(graph, root, stored, inference, "", place, used)
     for path in stored:
         if path.startswith(root + "/") and path not in used:
-            raise _mismatch(f"{place}, {path}", "no such weight in the architecture", f"shape {stored[path]}")
+            raise mismatch(f"{place}, {path}", "no such weight in the architecture", f"shape {stored[path]}")
     return found
 
 
@@ -149,13 +154,13 @@ def _checkpoint_graph(
             inner = f"{path}/{folder.split('/')[-1]}"
             found.update(_checkpoint_graph(node.graph, inner, stored, inference, f"{prefix}{node.name}/", place, used))
         else:
-            weights = _below(path + "/", stored)
+            weights = below(path + "/", stored)
             used.update(f"{path}/{key}" for key in weights)
-            found[prefix + node.name] = _checkpoint_leaf(node, weights, inference, prefix + node.name, place)
+            found[prefix + node.name] = checkpoint_leaf(node, weights, inference, prefix + node.name, place)
     return found
 
 
-def _below(folder: str, stored: Stored) -> Stored:
+def below(folder: str, stored: Stored) -> Stored:
     """Weights under a folder, by the rest of their path; `stored` is sorted by path."""
     paths = list(stored)
     start = bisect.bisect_left(paths, folder)
@@ -165,7 +170,7 @@ def _below(folder: str, stored: Stored) -> Stored:
     return found
 
 
-def _checkpoint_leaf(node: Node, weights: Stored, inference: Inference, full: str, place: str) -> Shapes:
+def checkpoint_leaf(node: Node, weights: Stored, inference: Inference, full: str, place: str) -> Shapes:
     parts: dict[str, list[tuple[int, tuple[int, ...]]]] = {}
     for key, shape in weights.items():
         *folders, _, number = ["", *key.split("/")]
@@ -181,15 +186,8 @@ def _checkpoint_leaf(node: Node, weights: Stored, inference: Inference, full: st
         wanted.setdefault(name.rpartition("/")[0], []).append(shape)
     if wanted != by_part:
         received = _in_words([shape for shapes in by_part.values() for shape in shapes])
-        raise _mismatch(f"{place}, layer {full} ({node.class_name})", _in_words(list(expected.values())), received)
+        raise mismatch(f"{place}, layer {full} ({node.class_name})", _in_words(list(expected.values())), received)
     return dict(expected)
-
-
-def snake_case(name: str) -> str:
-    """A class name as tf-keras writes it in paths: "Conv2D" -> "conv2d", "TimeDistributed" -> "time_distributed"."""
-    name = re.sub(r"\W+", "", name)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _unique(items: list[tuple[str, tuple[int, ...]]]) -> Shapes:
@@ -218,7 +216,8 @@ def _in_words(shapes: list[tuple[int, ...]]) -> str:
     return ", ".join(str(shape) for shape in shapes) or "no weights"
 
 
-def _mismatch(place: str, expected: str, received: str) -> InputError:
+def mismatch(place: str, expected: str, received: str) -> InputError:
+    """The refusal of weights that do not fit their layer."""
     return InputError(
         "The stored weights do not fit the architecture",
         code="WEIGHTS_MISMATCH",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from optimizer.context import RunContext
+from optimizer.environment import Host
 from optimizer.errors import InputError
 from optimizer.model import Model, copy_of
 from optimizer.promises import SameInterface
@@ -95,6 +96,12 @@ class KnowledgeDistillation(Technique):
             return Finding(layer=layer.name, verdict=Verdict.WORKS)
 
         return list(layer_findings(model, finding))
+
+    def cautions(self, model: ModelSummary, host: Host) -> list[str]:
+        """Only a smaller student makes a smaller file."""
+        if self.student == "itself":
+            return ["Not smaller and not faster: the student has the teacher's layers; it may win back accuracy."]
+        return []
 
     def apply(self, model: Model, context: RunContext) -> Model:
         """Make the student, train it on teacher and labels."""

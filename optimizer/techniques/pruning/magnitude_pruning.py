@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from optimizer.context import RunContext
+from optimizer.environment import Host
 from optimizer.kernels import kernel_key, kernel_variables
 from optimizer.model import Model
 from optimizer.promises import Sparsity
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
+from optimizer.speed import sparse_kernels_in_words
 from optimizer.surgery.wrapping import with_layers_wrapped, with_weights_of
 from optimizer.technique import SizeEstimate, Technique, layer_findings, param, technique
 from optimizer.training import Schedule, fit, held_projections
@@ -100,6 +102,14 @@ class MagnitudePruning(Technique):
             else "has no kernel that TFMOT prunes"
         )
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
+
+    def cautions(self, model: ModelSummary, host: Host) -> list[str]:
+        """Zeros shrink what is compressed; only some processors skip them."""
+        return [
+            "Not smaller as a plain .tflite, which stores zeros like any number; smaller once it is compressed (gzip, Huffman).",
+            sparse_kernels_in_words(model, self.final_sparsity, host),
+            "No sparse tensors are written: a file that has them starts with DENSIFY, which microcontroller runtimes do not know.",
+        ]
 
     def apply(self, model: Model, context: RunContext) -> Model:
         """Train with TFMOT's masks, then zero exactly the promised number of weights and take the wrappers off."""

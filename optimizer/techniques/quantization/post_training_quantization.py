@@ -17,24 +17,29 @@ from optimizer.conversion import (
     representative_dataset,
     set_granularity,
 )
+from optimizer.environment import Host
 from optimizer.errors import InputError, RunError
 from optimizer.kernels import kernel_variables, unwrapped
 from optimizer.litert_quantization import (
     FULLY_INTEGER_OPERATORS,
     quantize_int4,
+    quantize_int8_kernels,
     quantize_int8_weights,
-    quantize_int16_activations,
+    quantize_tflite,
 )
+from optimizer.litert_refusal import tflite_refusal
 from optimizer.model import Model
-from optimizer.promises import StoredType
+from optimizer.promises import Promise, StoredKernels, StoredType
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
-from optimizer.technique import SizeEstimate, Stage, Technique, layer_findings, param, technique
+from optimizer.speed import counted_layers, depthwise_layers, int8_in_words
+from optimizer.technique import Refusal, SizeEstimate, Stage, Technique, layer_findings, param, technique
 
 CALIBRATION_SAMPLES = 256
 BITS = {"float16": 16, "int8": 8, "int4": 4}
 STORED_TYPES = {"float16": ("FLOAT16",), "int8": ("INT8",), "int4": ("INT4",)}
 INT4_LAYERS = frozenset({"Conv1D", "Conv2D", "Dense", "Embedding"})
 QUANTIZED_LAYERS = INT4_LAYERS | {"DepthwiseConv2D", "Conv2DTranspose", "SeparableConv1D", "SeparableConv2D", "Conv1DTranspose"}
+FLOAT16_LAYERS = INT4_LAYERS | {"DepthwiseConv2D", "Conv2DTranspose"}
 RECURRENT_LAYERS = frozenset({"LSTM", "GRU", "SimpleRNN", "Bidirectional"})
 
 
@@ -113,13 +118,32 @@ class PostTrainingQuantization(Technique):
             return "the model was trained for int8 weights and activations; set both to int8, or leave this step out"
         return ""
 
+    def refusal_of(self, model: ModelSummary) -> Refusal | None:
+        """A SavedModel is converted as a Keras model is; a .tflite can be quantized where it is float still."""
+        return tflite_refusal(model, self.activations) if model.format == "tflite" else None
+
     def check(self, model: ModelSummary) -> list[Finding]:
         """Kernels of convolutions, dense and embedding layers are stored in fewer bits."""
-        sequences = any(layer.class_name in RECURRENT_LAYERS | {"Embedding"} for layer in model.layers)
-        return list(layer_findings(model, lambda layer: self._finding(layer, sequences)))
+        sequences = any(layer.kind in RECURRENT_LAYERS | {"Embedding"} for layer in model.layers)
+        finding_of = self._tflite_finding if model.format == "tflite" else lambda layer: self._finding(layer, sequences)
+        return list(layer_findings(model, finding_of))
+
+    def _tflite_finding(self, layer: LayerSummary) -> Finding:
+        """What litert-quantizer does with one operator."""
+        if self.activations == "float32":
+            treated = FLOAT16_LAYERS if self.weights == "float16" else INT4_LAYERS
+            left = f"stays float32: litert-quantizer stores kernels of {', '.join(sorted(treated))} alone as {self.weights}"
+        else:
+            treated = QUANTIZED_LAYERS
+            left = "litert-quantizer decides; it may stay float"
+        if layer.kind not in treated:
+            return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=left)
+        int8 = self.weights == "int4" and layer.kind not in INT4_LAYERS
+        reason = "there is no int4 kernel for this operator; it gets int8" if int8 else ""
+        return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=reason)
 
     def _finding(self, layer: LayerSummary, sequences: bool) -> Finding:
-        kind = layer.class_name
+        kind = layer.kind
         if kind == "BatchNormalization":
             return Finding(layer=layer.name, verdict=Verdict.WORKS, reason="folded into the layer before it where it follows one")
         if self.weights == "float16":
@@ -137,17 +161,43 @@ class PostTrainingQuantization(Technique):
 
     def _dynamic_finding(self, layer: LayerSummary, sequences: bool) -> Finding:
         if self.weights == "int8" and sequences:
-            if layer.class_name in FULLY_INTEGER_OPERATORS | RECURRENT_LAYERS | {"Embedding"}:
+            if layer.kind in FULLY_INTEGER_OPERATORS | RECURRENT_LAYERS | {"Embedding"}:
                 reason = f"kernels of {FEWEST_WEIGHTS} weights and more; smaller ones may stay float"
                 return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=reason)
-        elif layer.class_name in FULLY_INTEGER_OPERATORS:
+        elif layer.kind in FULLY_INTEGER_OPERATORS:
             return Finding(layer=layer.name, verdict=Verdict.WORKS)
         reason = "stays float: with float activations only convolutions, dense and recurrent layers are sure to gain"
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
 
+    def cautions(self, model: ModelSummary, host: Host) -> list[str]:
+        """Which kernels compute with the chosen types, and which only unpack them."""
+        if self.weights == "float16":
+            return [
+                "Not faster on a CPU: the weights are widened to float32 when the file is loaded. GPUs compute with them as they are."
+            ]
+        found = []
+        if self.weights == "int4":
+            found.append(
+                "Not faster than int8 in convolutions, which unpack int4 weights at every call; dense layers compute with them."
+            )
+        if self.activations == "int16":
+            found.append(
+                "Not faster: int16 activations run on reference kernels, often ten times slower than float32. They are for accuracy."
+            )
+        elif self.activations == "int8":
+            found += int8_in_words(model, host)
+        elif depthwise_layers(model):
+            found.append(
+                f"Slower than float32 as a rule: {counted_layers(depthwise_layers(model))} depthwise, and with float activations their "
+                "kernels are unpacked while computing. Take int8 activations, or float16."
+            )
+        return found
+
     def apply(self, model: Model, context: RunContext) -> Model:
         """Convert with the chosen types, calibrating on the calibration split."""
-        if self.activations != "float32" and not model.quantization_aware and loops(model.keras):
+        if model.litert is not None:
+            return self._on_tflite(model, model.litert, context)
+        if self.activations != "float32" and not model.quantization_aware and loops(model.convertible):
             return self._with_float_activations(model, context)
         per_tensor = self._per_tensor(model, context)
         if model.quantization_aware:
@@ -160,10 +210,24 @@ class PostTrainingQuantization(Technique):
         elif (self.weights, self.activations) == ("int8", "float32"):
             content = self._int8_weights(model, per_tensor=per_tensor)
         elif self.activations == "int16" and per_tensor:
-            content = quantize_int16_activations(convert(model.keras), self._samples(context), per_tensor=True)
+            content = quantize_int8_kernels(
+                convert(model.convertible), self._samples(context), activation_bits=16, per_tensor=True
+            )
         else:
-            content = convert(model.keras, lambda converter: self._configure(converter, context, per_tensor=per_tensor))
+            content = convert(model.convertible, lambda converter: self._configure(converter, context, per_tensor=per_tensor))
         return model.changed(litert=content, promises=(self._promise(model),))
+
+    def _on_tflite(self, model: Model, content: bytes, context: RunContext) -> Model:
+        """By litert-quantizer alone; `refusal_of` has seen to it that the file is float."""
+        result = quantize_tflite(
+            content,
+            weights=self.weights,
+            activations=self.activations,
+            samples=None if self.activations == "float32" else self._samples(context),
+            per_tensor=self.granularity == "per_tensor",
+            integer_input_output=self.input_output == "int8",
+        )
+        return model.changed(litert=result, promises=(self._promise(model),))
 
     def _with_float_activations(self, model: Model, context: RunContext) -> Model:
         """What can be done for a graph with a loop: TensorFlow's calibrator crashes on one, and litert-quantizer's refuses it."""
@@ -210,13 +274,13 @@ class PostTrainingQuantization(Technique):
 
     def _int8_weights(self, model: Model, *, per_tensor: bool) -> bytes:
         """By litert-quantizer; where embeddings or recurrent layers hold the weights, by TensorFlow's converter, which knows those too."""
-        if not is_sequence_model(model.keras):
-            return quantize_int8_weights(convert(model.keras), per_tensor=per_tensor)
-        return convert(model.keras, lambda converter: configure_int8_weights(converter, per_tensor=per_tensor))
+        if not is_sequence_model(model.convertible):
+            return quantize_int8_weights(convert(model.convertible), per_tensor=per_tensor)
+        return convert(model.convertible, lambda converter: configure_int8_weights(converter, per_tensor=per_tensor))
 
     def _int4(self, model: Model, context: RunContext, *, per_tensor: bool) -> bytes:
         return quantize_int4(
-            convert(model.keras),
+            convert(model.convertible),
             activations=self.activations,
             samples=None if self.activations == "float32" else self._samples(context),
             per_tensor=per_tensor,
@@ -226,10 +290,17 @@ class PostTrainingQuantization(Technique):
     def _fewest_weights(self, model: Model) -> int:
         """Kernels of fewer weights may stay float."""
         dynamic = (self.weights, self.activations) == ("int8", "float32")
-        return FEWEST_WEIGHTS if dynamic and is_sequence_model(model.keras) else 0
+        return FEWEST_WEIGHTS if dynamic and model.litert is None and is_sequence_model(model.convertible) else 0
 
-    def _promise(self, model: Model) -> StoredType:
+    def _promise(self, model: Model) -> Promise:
         """What is stored in fewer bits: the kernels of the layers that every path treats."""
+        if model.keras is None:
+            few = self.weights == "int4" or (self.weights == "int8" and self.activations == "float32")
+            operators = ("CONV_2D", "FULLY_CONNECTED") if few else ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+            fewest = self._fewest_weights(model)
+            return StoredKernels(
+                technique=self.name, operators=operators, dtypes=STORED_TYPES[self.weights], fewest_weights=fewest
+            )
         kinds = {layer.name: type(layer).__name__ for layer in map(unwrapped, model.keras.layers)}
         wanted = INT4_LAYERS - {"Embedding"} if self.weights == "int4" else frozenset({"Conv2D", "Dense", "DepthwiseConv2D"})
         if self.activations == "float32" and self.weights != "float16":

@@ -7,12 +7,14 @@ from typing import Any
 
 from optimizer.context import RunContext
 from optimizer.conversion import configure_trained, convert
+from optimizer.environment import Host
 from optimizer.errors import RunError
 from optimizer.kernels import kernel_variables
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
 from optimizer.promises import StoredType
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
+from optimizer.speed import int8_in_words
 from optimizer.surgery.batch_normalization import fold_batch_normalization
 from optimizer.surgery.fake_quantization import calibrate, eight_bit_scheme, output_only
 from optimizer.surgery.wrapping import without_activity_penalties
@@ -140,6 +142,10 @@ class QuantizationAwareTraining(Technique):
         if activation not in ACTIVATIONS:
             return f"TFMOT cannot quantize the activation {activation}"
         return ""
+
+    def cautions(self, model: ModelSummary, host: Host) -> list[str]:
+        """The file is one of int8 weights and activations."""
+        return int8_in_words(model, host)
 
     def apply(self, model: Model, context: RunContext) -> Model:
         """Annotate what can be annotated, insert the fake quantization, train."""

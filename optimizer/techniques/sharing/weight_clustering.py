@@ -9,6 +9,7 @@ import numpy as np
 
 from optimizer.context import RunContext
 from optimizer.conversion import convert
+from optimizer.environment import Host
 from optimizer.kernels import kernel_variables
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
@@ -103,6 +104,13 @@ class WeightClustering(Technique):
             else "has no kernel that TFMOT clusters"
         )
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
+
+    def cautions(self, model: ModelSummary, host: Host) -> list[str]:
+        """Shared values shrink what is compressed, and nothing else."""
+        return [
+            "Not smaller as a plain .tflite, which stores every weight in full; smaller once it is compressed (gzip, Huffman).",
+            "Not faster: no runtime computes with an index in place of a weight.",
+        ]
 
     def apply(self, model: Model, context: RunContext) -> Model:
         """Fold, cluster, train the centroids; zeros that an earlier pruning made stay zero."""

@@ -16,10 +16,10 @@ from optimizer.runs import requests
 from optimizer.runs.run import RunState
 from optimizer.runs.sandbox import policy
 from optimizer.runs.sandbox.confinement import LAYERS
-from optimizer.runs.sandbox.probe import probe
+from optimizer.runs.sandbox.probe import _trial, probe
 from optimizer.runs.store import Store
 from tests.runs.sandbox.trials import ROOT, with_poor_kernel
-from tests.runs.test_runner import wait_for
+from tests.runs.surroundings import wait_for
 
 BANNER = """
 import sys
@@ -49,6 +49,15 @@ def test_this_machine_holds_every_layer() -> None:
     assert found.landlock_abi >= 1
     assert len(found.denied) == 6
     assert all(found.denied.values())
+
+
+def test_a_trial_that_could_not_be_made_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    _trial.cache_clear()
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert probe().missing == LAYERS
+    assert "did not work" in probe().problem
+    monkeypatch.undo()
+    assert (probe().missing, probe().problem) == ((), "")
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -177,14 +177,16 @@ def saved_model_named_keras(folder: Path) -> Path:
     return saved_model(folder / "a.keras")
 
 
-@case("15", "UNSUPPORTED_FORMAT", "model")
-def good_saved_model(folder: Path) -> Path:
-    return saved_model(folder / "a.zip")
+@case("+", "NO_SIGNATURE", "model", received="train")
+def saved_model_that_serves_nothing(folder: Path) -> Path:
+    graph = saved_model_pb().replace(b"serving_default", b"trains_only_all")
+    return saved_model(folder / "a.zip", graph)
 
 
-@case("15", "UNSUPPORTED_FORMAT", "model")
-def good_tflite(folder: Path) -> Path:
-    return good.tflite(folder / "a.tflite")
+@case("+", "UNSUPPORTED_MODEL", "model", place="input x")
+def saved_model_of_unknown_rank(folder: Path) -> Path:
+    known = field(3, good.shape_proto(-1, 4))
+    return saved_model(folder / "a.zip", saved_model_pb().replace(known, field(3, field(3, 1) + known[4:])))
 
 
 def _bytes(folder: Path, data: bytes) -> Path:

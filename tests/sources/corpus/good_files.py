@@ -135,8 +135,11 @@ def function(name: str, *nodes: bytes) -> bytes:
 
 
 def signature(key: str, tensor: str) -> bytes:
-    """A signature_def entry whose only output is this tensor."""
-    return field(5, field(1, key) + field(2, field(2, field(1, "out") + field(2, field(1, tensor)))))
+    """A signature_def entry from (batch, 4) to this tensor of (batch, 2)."""
+    taken = field(1, "serving_x:0") + field(2, 1) + field(3, shape_proto(-1, 4))
+    given = field(1, tensor) + field(2, 1) + field(3, shape_proto(-1, 2))
+    ends = field(1, field(1, "x") + field(2, taken)) + field(2, field(1, "out") + field(2, given))
+    return field(5, field(1, key) + field(2, ends))
 
 
 SERVING = "__inference_serving_1"

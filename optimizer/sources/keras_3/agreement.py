@@ -1,0 +1,179 @@
+"""Whether the translated model computes what the original does: both on the same samples."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.errors import InputError
+from optimizer.sources.keras_3.samples import random_samples
+from optimizer.sources.keras_3.serialized import with_floats
+from optimizer.sources.preflight.archive import CONFIG
+from optimizer.sources.summary import ModelSummary
+
+LIMIT = 1e-4
+"""Largest difference that rounding explains, relative to the largest output of the sample."""
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How far the outputs of the translation are from those of the original.
+
+    Args:
+        absolute: Largest difference of two values, in the unit of the outputs.
+        relative: Largest difference divided by the largest value of that output for that sample; None where nothing was compared.
+        samples: Number of samples.
+        rounding: The relative difference in float32, where the others were taken in float64; 0 where all is in float32.
+        reason: Why nothing was compared.
+    """
+
+    absolute: float = 0.0
+    relative: float | None = None
+    samples: int = 0
+    rounding: float = 0.0
+    reason: str = ""
+
+    def in_words(self, keras_version: str) -> str:
+        """One sentence for the person."""
+        if self.relative is None:
+            return f"Translated from Keras {keras_version}; not compared with the original: {self.reason}."
+        return (
+            f"Translated from Keras {keras_version}; largest difference from the original's outputs {self.absolute:.1e} "
+            f"({self.relative:.1e} relative) on {self.samples} random samples"
+            + (f" in float64 (in float32 the model amplifies rounding to {self.rounding:.1e})." if self.rounding else ".")
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON for report.json."""
+        return {
+            "absolute": self.absolute,
+            "relative": self.relative,
+            "samples": self.samples,
+            "rounding": self.rounding,
+            "reason": self.reason,
+        }
+
+
+def compare_with_original(path: Path, summary: ModelSummary, model: Any, *, seed: int = 0) -> Agreement:
+    """Load the original with Keras 3, give both models the same random samples, and compare.
+
+    This does run what Keras 3 makes of the file: only after its preflight, and in a confined process. Both models are in memory
+    meanwhile; the original is released before this returns.
+
+    Args:
+        path: The file that `summary` was read from.
+        summary: Its summary.
+        model: The translation, a tf_keras.Model.
+        seed: Of the samples.
+    """
+    samples = random_samples(summary, seed)
+    if samples is None:
+        return Agreement(reason="its inputs are no numbers")
+    wanted = _outputs_of_original(path, summary, samples, "float32")
+    if isinstance(wanted, str):
+        return Agreement(reason=wanted)
+    found = _difference(wanted, _outputs(model, samples), len(samples[0]))
+    if found.relative is not None and found.relative > LIMIT:
+        return _in_double_precision(path, summary, samples, found)
+    return found
+
+
+def _in_double_precision(path: Path, summary: ModelSummary, samples: list[Array], found: Agreement) -> Agreement:
+    """Compare again in float64: some models, above all untrained ones, amplify the rounding of float32 beyond the limit."""
+    from optimizer.sources.keras_3.rebuilding import rebuild
+
+    samples = [array.astype(np.float64) if array.dtype == np.float32 else array for array in samples]
+    wanted = _outputs_of_original(path, summary, samples, "float64")
+    if isinstance(wanted, str):
+        return found
+    again = _difference(wanted, _outputs(rebuild(path, summary, dtype="float64"), samples), len(samples[0]))
+    return dataclasses.replace(again, rounding=found.relative or 0.0)
+
+
+def require_agreement(agreement: Agreement, summary: ModelSummary) -> None:
+    """Raises InputError TRANSLATION_MISMATCH where outputs differ by more than 1e-4 of the largest."""
+    if agreement.relative is not None and not agreement.relative <= LIMIT:
+        raise InputError(
+            "The translation into tf-keras does not compute what the original does",
+            code="TRANSLATION_MISMATCH",
+            place=summary.name,
+            received=agreement.in_words(summary.keras_version),
+            limit=f"{LIMIT:g} relative",
+            fix="This is a fault of Litesmith: please report it. A model saved by tf-keras (TF_USE_LEGACY_KERAS=1) is read as it is.",
+        )
+
+
+def _outputs(model: Any, samples: list[Array]) -> list[Array]:
+    import tensorflow as tf
+
+    inputs = [tf.constant(array) for array in samples]
+    return [np.asarray(item) for item in tf.nest.flatten(model(inputs[0] if len(inputs) == 1 else inputs, training=False))]
+
+
+def _outputs_of_original(path: Path, summary: ModelSummary, samples: list[Array], dtype: str) -> list[Array] | str:
+    """What the original gives, in its own order of outputs; or why it could not be asked."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import keras
+
+    with tempfile.TemporaryDirectory() as folder:
+        # Keras goes by the extension, and files in the object store have none.
+        named = Path(folder) / f"original.{summary.format}"
+        _copy_with_floats(path, named, dtype)
+        try:
+            model = keras.saving.load_model(named, compile=False, safe_mode=True)
+            inputs = keras.tree.pack_sequence_as(model._inputs_struct, samples) if len(samples) > 1 else samples[0]
+            return [np.asarray(item) for item in keras.tree.flatten(model(inputs, training=False))]
+        # Keras 3 cannot load all that it has written (a .h5 with operations, files of other versions), in many ways.
+        except Exception as error:  # noqa: BLE001
+            lines = str(error).strip().splitlines()
+            return f"Keras {keras.__version__} could not load or run its own file ({type(error).__name__}: {(lines or [''])[0]:.120})"
+
+
+def _copy_with_floats(path: Path, target: Path, dtype: str) -> None:
+    """Copy a model file; a .keras that computes in half precision is made to compute in float32, as the translation does."""
+    if target.suffix != ".keras":
+        shutil.copyfile(path, target)
+        return
+    with zipfile.ZipFile(path) as archive:
+        config = archive.read(CONFIG).decode("utf-8")
+        if "float16" not in config and dtype == "float32":
+            shutil.copyfile(path, target)
+            return
+        with zipfile.ZipFile(target, "w") as copy:
+            for member in archive.infolist():
+                with archive.open(member) as source, copy.open(member.filename, "w") as sink:
+                    if member.filename == CONFIG:
+                        sink.write(json.dumps(with_floats(json.loads(config), dtype)).encode())
+                    else:
+                        shutil.copyfileobj(source, sink, 1024**2)
+
+
+def _difference(wanted: list[Array], received: list[Array], samples: int) -> Agreement:
+    absolute = relative = 0.0
+    if [array.shape for array in wanted] != [array.shape for array in received]:
+        return Agreement(absolute=float("inf"), relative=float("inf"), samples=samples)
+    for one, other in zip(wanted, received, strict=True):
+        one, other = one.astype(np.float64), other.astype(np.float64)
+        finite = np.isfinite(one)
+        if not np.array_equal(finite, np.isfinite(other)):
+            return Agreement(absolute=float("inf"), relative=float("inf"), samples=samples)
+        difference = np.abs(np.where(finite, one, 0) - np.where(finite, other, 0))
+        size = np.abs(np.where(finite, one, 0))
+        rows = len(one) if one.ndim and len(one) == samples else 1
+        difference, size = difference.reshape((rows, -1)), size.reshape((rows, -1))
+        if difference.size:
+            largest = difference.max(axis=1)
+            absolute = max(absolute, float(largest.max()))
+            relative = max(relative, float((largest / np.maximum(size.max(axis=1), np.finfo(np.float32).tiny)).max()))
+    return Agreement(absolute=absolute, relative=relative, samples=samples)

@@ -1,0 +1,169 @@
+"""Models that came without Keras: a .tflite and a zipped SavedModel, from file to file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from optimizer.conversion import convert
+from optimizer.errors import InputError
+from optimizer.job import DataSource, Job
+from optimizer.litert_file import LiteRTFile
+from optimizer.pipeline import perform
+from optimizer.recipe import recipe_from_json
+
+PTQ = {"technique": "post_training_quantization"}
+PRUNE = {"technique": "magnitude_pruning", "epochs": 1}
+INT8_FILE = {"weights": "int8", "activations": "int8", "input_output": "int8"}
+
+
+def job_for(folder: Path, model: Path, *steps: dict[str, Any], **changes: Any) -> Job:
+    job = Job(
+        model=model,
+        model_name=model.name,
+        data=DataSource(name="digits"),
+        recipe=recipe_from_json({"steps": list(steps)}),
+        out=folder / "run",
+        work=folder / "run-work",
+    )
+    return dataclasses.replace(job, **changes)
+
+
+def run(folder: Path, model: Path, *steps: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return perform(job_for(folder, model, *steps, **changes), lambda event: None, lambda: False)
+
+
+def zipped(folder: Path, *, top: bool = True) -> Path:
+    path = folder.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for item in sorted(folder.rglob("*")):
+            archive.write(item, item.relative_to(folder.parent if top else folder))
+    return path
+
+
+@pytest.fixture(scope="module")
+def files(digits_model: Any, digits: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The digits model in every form: float and int8 .tflite, SavedModels of tf-keras and of a tf.Module."""
+    import tensorflow as tf
+
+    folder = tmp_path_factory.mktemp("formats")
+    (folder / "float.tflite").write_bytes(convert(digits_model))
+
+    def integers(converter: Any) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([digits.dataset.calibration.x[i : i + 1]] for i in range(50))
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+
+    (folder / "int8.tflite").write_bytes(convert(digits_model, integers))
+    digits_model.export(folder / "exported")
+    module = tf.Module()
+    module.model, module.gain = digits_model, tf.Variable(2 * np.eye(10, dtype=np.float32))
+    spec = [tf.TensorSpec([None, 8, 8, 1], tf.float32, name="image")]
+    serve = tf.function(
+        lambda image: {"logits": tf.matmul(module.model(image, training=False), module.gain)}, input_signature=spec
+    )
+    tf.saved_model.save(module, str(folder / "module"), signatures=serve)
+    exported, own = zipped(folder / "exported"), zipped(folder / "module", top=False)
+    return {"float": folder / "float.tflite", "int8": folder / "int8.tflite", "exported": exported, "module": own}
+
+
+@pytest.mark.parametrize("name", ["float", "int8"])
+def test_a_tflite_is_its_own_baseline(tmp_path: Path, files: dict[str, Path], name: str) -> None:
+    report = run(tmp_path, files[name])
+    assert (tmp_path / "run" / "model.tflite").read_bytes() == files[name].read_bytes()
+    assert report["baseline"] == report["result"]
+    assert report["result"]["accuracy"]["value"] > 0.9
+    assert report["model"]["format"] == "tflite"
+    assert report["model"]["macs"] == report["result"]["macs"]
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "stored"),
+    [
+        ({"weights": "float16", "activations": "float32"}, "FLOAT16"),
+        ({"weights": "int8", "activations": "float32"}, "INT8"),
+        ({"weights": "int8", "activations": "int8"}, "INT8"),
+        (INT8_FILE, "INT8"),
+        ({"weights": "int8", "activations": "int16", "granularity": "per_tensor"}, "INT8"),
+        ({"weights": "int4", "activations": "float32"}, "INT4"),
+        ({"weights": "int4", "activations": "int8"}, "INT4"),
+    ],
+    ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("name", ["float", "exported"])
+def test_every_kind_of_quantization_keeps_the_accuracy(
+    tmp_path: Path, files: dict[str, Path], name: str, settings: dict[str, str], stored: str
+) -> None:
+    report = run(tmp_path, files[name], {**PTQ, **settings})
+    assert report["result"]["accuracy"]["value"] > report["baseline"]["accuracy"]["value"] - 0.04
+    assert report["comparison"]["size_ratio"] > 1.3
+    (stage,) = report["stages"]
+    assert [promise["holds"] for promise in stage["promises"]] == [True]
+    file = LiteRTFile((tmp_path / "run" / "model.tflite").read_bytes())
+    assert stored in {kernel.dtype for operator in file.operators for kernel in file.kernels(operator)}
+    assert file.type_name(file.model.subgraphs[0].tensors[file.inputs[0]].type) == (
+        "INT8" if settings is INT8_FILE else "FLOAT32"
+    )
+
+
+def test_the_saved_model_gives_the_file_that_its_keras_model_gives(tmp_path: Path, files: dict[str, Path]) -> None:
+    run(tmp_path, files["exported"])
+    assert len((tmp_path / "run" / "model.tflite").read_bytes()) == len(files["float"].read_bytes())
+
+
+def test_a_module_of_tensorflow_is_served_and_quantized(tmp_path: Path, files: dict[str, Path]) -> None:
+    report = run(tmp_path, files["module"], PTQ)
+    assert report["result"]["accuracy"]["value"] > 0.9
+    assert report["data"]["from_logits"] is True
+    assert report["model"]["macs"] == report["baseline"]["macs"]
+
+
+@pytest.mark.parametrize("name", ["float", "exported"])
+def test_a_step_that_trains_is_refused_before_anything_starts(tmp_path: Path, files: dict[str, Path], name: str) -> None:
+    seen: list[Any] = []
+    with pytest.raises(InputError) as caught:
+        perform(job_for(tmp_path, files[name], PRUNE, PTQ), seen.append, lambda: False)
+    assert caught.value.code == "NEEDS_KERAS_MODEL"
+    assert "Step 1 (magnitude_pruning)" in caught.value.what
+    assert seen == []
+
+
+def test_what_is_quantized_already_is_not_quantized_again(tmp_path: Path, files: dict[str, Path]) -> None:
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, files["int8"], PTQ)
+    assert caught.value.code == "ALREADY_QUANTIZED"
+    assert "INT8" in caught.value.what
+
+
+@pytest.mark.parametrize("name", ["float", "exported"])
+def test_a_teacher_must_be_a_keras_model(tmp_path: Path, files: dict[str, Path], digits_model: Any, name: str) -> None:
+    digits_model.save(tmp_path / "student.h5", save_format="h5")
+    distil = {"technique": "knowledge_distillation", "teacher": "second_model"}
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, tmp_path / "student.h5", distil, second_model=files[name])
+    assert caught.value.code == "NEEDS_KERAS_MODEL"
+
+
+def test_a_later_run_takes_the_measured_file_as_its_baseline(tmp_path: Path, files: dict[str, Path]) -> None:
+    first = run(tmp_path / "first", files["float"])
+    second = run(tmp_path / "second", files["float"], PTQ, baseline=tmp_path / "first" / "run")
+    assert second["baseline"] == first["result"]
+
+
+def test_a_saved_model_whose_variables_are_damaged_is_refused(tmp_path: Path, files: dict[str, Path]) -> None:
+    damaged = tmp_path / "damaged.zip"
+    with zipfile.ZipFile(files["exported"]) as old, zipfile.ZipFile(damaged, "w") as new:
+        for item in old.infolist():
+            data = old.read(item)
+            new.writestr(item.filename, data[: len(data) // 2] if "variables.data" in item.filename else data)
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, damaged)
+    assert caught.value.code == "LOAD_FAILED"
+    assert json.dumps(caught.value.to_json())
