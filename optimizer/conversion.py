@@ -5,6 +5,8 @@ The exported graph has a batch of one, as devices run it: microcontroller runtim
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +33,7 @@ class LoadedSavedModel:
         function: The concrete function of the signature, which takes named tensors and gives a dictionary.
         input_name: Name of its only input.
         output_name: Name of its only output.
-        input_shape: Shape of a single sample's input batch (1, ...), as the data have it.
+        input_shape: Shape that is converted: one sample (1, ...) unless the signature asks for another number of them.
     """
 
     trackable: Any
@@ -52,6 +54,11 @@ class LoadedSavedModel:
 
         return infer.get_concrete_function()
 
+    @functools.cached_property
+    def float_file(self) -> bytes:
+        """Its float32 .tflite, which several questions are answered from."""
+        return _converted(converter_for(self))
+
 
 def converter_for(model: Any) -> Any:
     """A tf.lite.TFLiteConverter of a tf_keras.Model or LoadedSavedModel in inference mode, with a batch of one."""
@@ -65,6 +72,9 @@ def converter_for(model: Any) -> Any:
 def _keras_function(keras_model: Any) -> Any:
     import tensorflow as tf
 
+    from optimizer.surgery.lowering import lowered
+
+    keras_model = lowered(keras_model)
     signature = [
         tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype, name=_plain_name(tensor.name)) for tensor in keras_model.inputs
     ]
@@ -86,9 +96,15 @@ def convert(model: Any, configure: Callable[[Any], None] | None = None) -> bytes
     Raises:
         RunError: CONVERSION_FAILED with the converter's own first sentence.
     """
+    if configure is None and isinstance(model, LoadedSavedModel):
+        return model.float_file
     converter = converter_for(model)
     if configure is not None:
         configure(converter)
+    return _converted(converter)
+
+
+def _converted(converter: Any) -> bytes:
     try:
         with quiet_standard_error():
             return bytes(converter.convert())
@@ -150,14 +166,25 @@ def loops(model: Any) -> bool:
     return any(operator.name == "WHILE" for operator in LiteRTFile(convert(model)).operators)
 
 
-def representative_dataset(samples: npt.NDArray[Any]) -> RepresentativeDataset:
-    """Calibration samples (n, ...) one by one, as the converter wants them."""
+def representative_dataset(model: Any, samples: npt.NDArray[Any]) -> RepresentativeDataset:
+    """Calibration samples (n, ...) one by one, as the converter of this model wants them."""
+    shape = model.input_shape if isinstance(model, LoadedSavedModel) else (1, *samples.shape[1:])
 
     def generate() -> Iterator[list[npt.NDArray[Any]]]:
-        for index in range(len(samples)):
-            yield [np.ascontiguousarray(samples[index : index + 1])]
+        for sample in samples:
+            yield [np.ascontiguousarray(as_input(sample, shape))]
 
     return generate
+
+
+def as_input(sample: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """One sample as an input of `shape`: repeated where several are taken at a time, and as a batch of one where axes are open."""
+    size = math.prod(shape)
+    if sample.size == size:
+        return sample.reshape(shape)
+    if len(shape) > 1 and sample.size * shape[0] == size:
+        return np.repeat(sample[None], shape[0], axis=0).reshape(shape)
+    return sample[None]
 
 
 def _plain_name(name: str) -> str:

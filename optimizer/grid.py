@@ -28,7 +28,8 @@ class Grid:
     """Layers by techniques.
 
     `layers` are the names of the rows: every layer with weights, and those without that some technique cannot treat; `findings` maps a
-    technique's name to its verdicts by layer; `cautions` a technique's name to plain sentences; `model_cautions` are about the model itself.
+    technique's name to its verdicts by layer (WHOLE_MODEL for one that holds for all); `cautions` a technique's name to plain sentences;
+    `model_cautions` are about the model itself.
     """
 
     layers: tuple[str, ...]
@@ -78,6 +79,6 @@ def technique_grid(model: ModelSummary, *, steps: Sequence[Technique] | None = N
     return Grid(
         layers=tuple(layer.name for layer in model.layers if layer.name in treated | told),
         findings=findings,
-        cautions={step.name: step.cautions(model, here) for step in chosen},
+        cautions={step.name: step.cautions(model, here) for step in chosen if step.refusal_of(model) is None},
         model_cautions=odd_channels_in_words(model),
     )

@@ -16,6 +16,7 @@ def unwrapped(layer: Any) -> Any:
         "ClusterWeightsRNN",
         "QuantizeWrapper",
         "QuantizeWrapperV2",
+        "RoundedSeparable",
     ):
         layer = layer.layer
     return layer
@@ -27,21 +28,25 @@ def kernel_variables(model: Any) -> dict[str, Any]:
     Keys are the layer's name and the weight's path inside it ("conv2d/kernel", "lstm/lstm_cell/recurrent_kernel"): the same before, during and
     after a TFMOT wrapper is around the layer.
     """
-    found: dict[str, Any] = {}
+    return {key: variable for kernels in kernels_by_layer(model).values() for key, variable in kernels.items()}
+
+
+def kernels_by_layer(model: Any) -> dict[str, dict[str, Any]]:
+    """`kernel_variables`, as {layer's name: {key: tf.Variable}}; layers without kernels are left out."""
+    found: dict[str, dict[str, Any]] = {}
     for outer in model.layers:
         layer = unwrapped(outer)
         for variable in outer.trainable_weights if outer is not layer else layer.weights:
             if len(variable.shape) >= MINIMUM_RANK and variable.dtype.is_floating and not _is_bookkeeping(variable.name):
-                found[kernel_key(layer.name, variable.name)] = variable
+                found.setdefault(layer.name, {})[kernel_key(layer.name, variable.name)] = variable
     return found
 
 
 def kernel_key(layer_name: str, variable_name: str) -> str:
     """ "conv2d/kernel" from a layer's name and a variable's, which may repeat the layer's or a wrapper's name in front."""
-    parts = variable_name.removesuffix(":0").split("/")
-    if layer_name in parts:
-        parts = parts[len(parts) - parts[::-1].index(layer_name) :]
-    return f"{layer_name}/{'/'.join(parts)}"
+    path = "/" + variable_name.removesuffix(":0")
+    _, found, inside = path.rpartition(f"/{layer_name}/")
+    return f"{layer_name}/{inside if found else path[1:]}"
 
 
 def _is_bookkeeping(variable_name: str) -> bool:

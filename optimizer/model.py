@@ -6,7 +6,6 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from optimizer.errors import RunError
 from optimizer.promises import Promise, SharedValues
 from optimizer.technique import Stage
 
@@ -65,19 +64,11 @@ class Model:
 
 
 def copy_of(keras_model: Any) -> Any:
-    """A tf_keras.Model with its own variables and the same weights.
+    """A functional tf_keras.Model with its own variables and the same weights.
 
     Raises:
-        RunError: NOT_COPYABLE for a model that cannot be rebuilt from its config.
+        RunError: NOT_COPYABLE for a model that cannot be rebuilt.
     """
-    try:
-        copy = type(keras_model).from_config(keras_model.get_config())
-    except (NotImplementedError, TypeError, ValueError) as error:
-        raise RunError(
-            "The model cannot be rebuilt from its config, so it cannot be trained further",
-            code="NOT_COPYABLE",
-            received=str(error),
-            fix="Use post-training quantization alone, or save the model as a functional or sequential one.",
-        ) from error
-    copy.set_weights(keras_model.get_weights())
-    return copy
+    from optimizer.surgery.flattening import flattened
+
+    return flattened(keras_model)

@@ -34,6 +34,7 @@ from optimizer.sources.preflight import read_model_summary
 from optimizer.sources.readers import read_dataset
 from optimizer.sources.saved_model import load_saved_model
 from optimizer.sources.summary import ModelSummary
+from optimizer.surgery.flattening import flattened
 from optimizer.technique import Stage, Technique
 
 Report = Callable[[Event], None]
@@ -144,7 +145,7 @@ def _load(job: Job, read: _Read, report: Report, cancelled: Callable[[], bool]) 
     original = _original(job, read)
     second = None
     if job.second_model is not None and read.second is not None:
-        second = Model(keras=load_keras_model(job.second_model, read.second))
+        second = Model(keras=flattened(load_keras_model(job.second_model, read.second)))
     agreement = _agreement(job, read.summary, original, report)
     # The original of Keras 3 took random numbers of its own.
     tf.keras.utils.set_random_seed(job.recipe.seed)
@@ -168,7 +169,7 @@ def _original(job: Job, read: _Read) -> Model:
     if read.summary.format == "saved_model":
         folder = job.work / "saved_model"
         return Model(saved_model=load_saved_model(job.model, read.summary, folder=folder, input_shape=read.data.input_shape))
-    return Model(keras=load_keras_model(job.model, read.summary))
+    return Model(keras=flattened(load_keras_model(job.model, read.summary)))
 
 
 def _agreement(job: Job, summary: ModelSummary, original: Model, report: Report) -> dict[str, Any] | None:

@@ -240,9 +240,10 @@ class StoredKernels(Promise):
         return f"the kernels{size} of {', '.join(self.operators)} are stored as {' or '.join(self.dtypes)}"
 
     def check_litert(self, file: LiteRTFile, keras_model: Any) -> PromiseResult:
-        """Look up what each operator multiplies with."""
+        """Look up what each operator of the main graph multiplies with; converters leave branches and loops as they are."""
         del keras_model
-        kernels = [kernel for operator in file.operators if operator.name in self.operators for kernel in file.kernels(operator)]
+        main = [operator for operator in file.operators if operator.subgraph == 0 and operator.name in self.operators]
+        kernels = [kernel for operator in main for kernel in file.kernels(operator)]
         wanted = [kernel for kernel in kernels if kernel.elements >= self.fewest_weights]
         wrong = [f"{kernel.name} is stored as {kernel.dtype}" for kernel in wanted if kernel.dtype not in self.dtypes]
         if wrong:

@@ -21,7 +21,7 @@ CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Dense", "SeparableConv2D", "Conv2
 
 def depthwise_layers(model: ModelSummary) -> list[LayerSummary]:
     """Layers that compute each channel by itself."""
-    return [layer for layer in model.layers if layer.class_name in DEPTHWISE]
+    return [layer for layer in model.layers if layer.kind in DEPTHWISE]
 
 
 def counted_layers(layers: list[LayerSummary]) -> str:
@@ -80,11 +80,25 @@ def missing_for_sparse_kernels(model: ModelSummary, sparsity: float) -> list[str
 
 def odd_channels(model: ModelSummary) -> list[LayerSummary]:
     """Layers whose output channels are no multiple of CHANNEL_STEP, those that make the outputs left out."""
+    endings = _makers_of_outputs(model)
     return [
         layer
         for layer in model.layers
-        if layer.class_name in CONVOLUTIONS and layer.name not in model.output_layers and _channels(layer) % CHANNEL_STEP
+        if layer.kind in CONVOLUTIONS and layer.name not in endings and _channels(layer) % CHANNEL_STEP
     ]
+
+
+def _makers_of_outputs(model: ModelSummary) -> set[str]:
+    """The layers that make the outputs, and where those hold no weights (a softmax of its own), the layers before them."""
+    layers = {layer.name: layer for layer in model.layers}
+    found: set[str] = set()
+    pending = list(model.output_layers)
+    while pending:
+        name = pending.pop()
+        if name not in found and name in layers:
+            found.add(name)
+            pending += () if layers[name].weight_shapes else layers[name].inbound
+    return found
 
 
 def odd_channels_in_words(model: ModelSummary) -> list[str]:

@@ -171,6 +171,7 @@ class Dispatch:
             fix="Look into runner.log; `python -m optimizer doctor` says what is missing.",
         )
         self._settlement.add(run, Outcome(state=RunState.FAILED, error=error.to_json()))
+        self._pools[kind].spend_failure()
         return True
 
 

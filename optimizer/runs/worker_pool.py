@@ -81,6 +81,10 @@ class WorkerPool:
         self._next_start = time.monotonic() + min(2.0**self.failures / 2, MAX_PAUSE_S)
         logger.warning("a %s worker did not start (%d times): %s", self.kind, self.failures, why_not[-2000:])
 
+    def spend_failure(self) -> None:
+        """A run was failed because of the failed starts. The next one is failed only after another: what ends workers may pass."""
+        self.failures -= 1
+
     def first_ready(self) -> WorkerProcess | None:
         """A ready worker, which stays in the pool until it is removed; None where there is none."""
         for worker in self.waiting:

@@ -49,12 +49,20 @@ def load_keras_model(path: Path, summary: ModelSummary) -> tf_keras.Model:
         if summary.format == "keras":
             _modernize(named)
         try:
-            with SafeModeScope(True):
+            with SafeModeScope(True), tf_keras.utils.custom_object_scope(_application_layers()):
                 model: Any = tf_keras.models.load_model(named, compile=False, safe_mode=True)
         # Rebuilding runs the constructors of all layers: any exception can come out, and each means the same to the person.
         except Exception as error:
             raise could_not_rebuild(summary, error) from error
     return model
+
+
+def _application_layers() -> dict[str, Any]:
+    """Layers of keras.applications that tf-keras finds by their module only, and old .h5 files do not name modules."""
+    from tf_keras.src.applications import convnext, inception_resnet_v2
+
+    layers = (convnext.LayerScale, convnext.StochasticDepth, inception_resnet_v2.CustomScaleLayer)
+    return {layer.__name__: layer for layer in layers}
 
 
 def _modernize(named: Path) -> None:

@@ -71,7 +71,7 @@ class LayerSummary:
 
     `class_name` is the Keras class ("Conv2D"); `weight_shapes` maps the weight's own name ("kernel", "bias", "gamma")
     to its shape; `inbound` are names of the layers that feed it; `macs` are multiply-accumulates for one sample, None where
-    the shapes could not be worked out.
+    the shapes could not be worked out; `calls` says at how many places of the model the layer is used.
     """
 
     name: str
@@ -82,6 +82,12 @@ class LayerSummary:
     output_shape: Shape | None = None
     parameters: int = 0
     macs: int | None = 0
+    calls: int = 1
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether the layer holds a weight of two or more axes, biases of attention heads and GRUs left out."""
+        return any(len(shape) > 1 and not name.removesuffix(":0").endswith("bias") for name, shape in self.weight_shapes.items())
 
     @property
     def kind(self) -> str:
@@ -97,6 +103,11 @@ class LayerSummary:
             if isinstance(activation, Mapping):
                 activation = activation.get("name", "linear")
         return str(activation or "linear")
+
+
+def batched(shape: Shape) -> Shape:
+    """A shape with a batch axis first: a lone axis of several elements is one sample."""
+    return shape if len(shape) > 1 or shape in ((1,), (None,)) else (1, *shape)
 
 
 def common_folder(names: Iterable[str]) -> str:
@@ -198,6 +209,7 @@ class ModelSummary:
                     "output_shape": None if layer.output_shape is None else list(layer.output_shape),
                     "parameters": layer.parameters,
                     "macs": layer.macs,
+                    "calls": layer.calls,
                 }
                 for layer in self.layers
             ],
@@ -232,6 +244,7 @@ def model_summary_from_json(record: Mapping[str, Any]) -> ModelSummary:
                 output_shape=None if layer["output_shape"] is None else tuple(layer["output_shape"]),
                 parameters=layer["parameters"],
                 macs=layer["macs"],
+                calls=layer.get("calls", 1),
             )
             for layer in record["layers"]
         ),

@@ -6,62 +6,73 @@ become hundreds. Folding first makes what is trained equal to what is stored.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
-TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
-FOLDABLE = ("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D", "Dense", *TRANSPOSED)
+from optimizer.model import copy_of
+from optimizer.sources.summary import LayerSummary
+from optimizer.sources.wiring import Wiring
+from optimizer.surgery.describing import wiring_of_keras
+from optimizer.surgery.rebuilding import clone, rebuilt
+
+TRANSPOSED = frozenset({"Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"})
+DEPTHWISE = frozenset({"DepthwiseConv1D", "DepthwiseConv2D"})
+FOLDABLE = frozenset({"Conv1D", "Conv2D", "Conv3D", "SeparableConv1D", "SeparableConv2D", "Dense"}) | DEPTHWISE | TRANSPOSED
 
 
 def fold_batch_normalization(keras_model: Any, kinds: Collection[str] = FOLDABLE) -> tuple[Any, tuple[str, ...]]:
-    """Return an equal model without the foldable BatchNormalization layers, and their names.
+    """Return an equal functional model without the foldable BatchNormalization layers, and their names.
 
     A BatchNormalization folds when it directly follows a linear layer of one of `kinds` that nothing else reads.
-    Works on Sequential and functional models; another kind comes back as a plain copy.
     """
-    from optimizer.model import copy_of
-
-    pairs = {
-        kept: removed
-        for kept, removed in _foldable_pairs(keras_model).items()
-        if type(keras_model.get_layer(kept)).__name__ in kinds
-    }
+    plain = copy_of(keras_model)
+    wiring = wiring_of_keras(plain)
+    pairs = {kept: removed for kept, removed in foldable_pairs(wiring).items() if wiring.layers[kept].class_name in kinds}
     if not pairs:
-        return copy_of(keras_model), ()
-    folded = type(keras_model).from_config(_config_without(keras_model, pairs))
+        return plain, ()
+    removed = set(pairs.values())
+
+    def make(layer: Any, name: str) -> Any:
+        if name in removed:
+            return None
+        if name in pairs:
+            return type(layer).from_config({**layer.get_config(), "use_bias": True})
+        return clone(layer, name)
+
+    folded = rebuilt(plain, make)
     for layer in folded.layers:
-        original = keras_model.get_layer(layer.name)
+        original = plain.get_layer(layer.name)
         if layer.name in pairs:
-            layer.set_weights(_folded_weights(original, keras_model.get_layer(pairs[layer.name])))
+            layer.set_weights(_folded_weights(original, plain.get_layer(pairs[layer.name])))
         elif layer.weights:
             layer.set_weights(original.get_weights())
+        if layer.trainable != original.trainable:
+            layer.trainable = original.trainable
     return folded, tuple(pairs.values())
 
 
-def _foldable_pairs(keras_model: Any) -> dict[str, str]:
+def foldable_pairs(wiring: Wiring) -> dict[str, str]:
     """{layer: the BatchNormalization that folds into it}."""
-    if type(keras_model).__name__ not in ("Sequential", "Functional"):
-        return {}
-    outputs = {layer.name for layer in getattr(keras_model, "_output_layers", [])} or {keras_model.layers[-1].name}
-    pairs = {}
-    for layer in keras_model.layers:
-        if type(layer).__name__ != "BatchNormalization" or len(layer.inbound_nodes) != 1:
-            continue
-        before = layer.inbound_nodes[0].inbound_layers
-        if isinstance(before, list) or type(before).__name__ not in FOLDABLE or before.name in outputs:
-            continue
-        linear = getattr(before.activation, "__name__", "") == "linear"
-        alone = len(before.outbound_nodes) == 1 and len(before.inbound_nodes) == 1
-        channels_last = (
-            list(layer.axis) == [len(layer.input_shape) - 1]
-            and getattr(before, "data_format", "channels_last") == "channels_last"
-        )
-        if linear and alone and channels_last:
-            pairs[before.name] = layer.name
-    return pairs
+    names = [name for name, layer in wiring.layers.items() if layer.class_name == "BatchNormalization"]
+    return {before.name: name for name in names if (before := normalized_layer(name, wiring)) is not None}
+
+
+def normalized_layer(name: str, wiring: Wiring) -> LayerSummary | None:
+    """The linear layer that the BatchNormalization `name` folds into; None where it stands alone.
+
+    Both may be used several times, as long as they are always used together.
+    """
+    normalization, before = wiring.layers[name], wiring.only_source(name)
+    if before is None or before.class_name not in FOLDABLE or before.activation != "linear":
+        return None
+    together = wiring.only_reader(before.name) is normalization and before.calls == normalization.calls
+    axis = normalization.config.get("axis", [-1])
+    axes = list(axis) if isinstance(axis, list | tuple) else [axis]
+    rank = len(normalization.output_shape or ())
+    channels_last = axes in ([-1], [rank - 1]) and before.config.get("data_format", "channels_last") == "channels_last"
+    return before if together and channels_last else None
 
 
 def _folded_weights(layer: Any, normalization: Any) -> list[Any]:
@@ -75,41 +86,10 @@ def _folded_weights(layer: Any, normalization: Any) -> list[Any]:
     bias = weights.pop() if layer.use_bias else np.zeros_like(scale)
     # The last kernel makes the output: the pointwise one of a separable convolution, the only one elsewhere.
     kernel = weights.pop()
-    if type(layer).__name__ == "DepthwiseConv2D":
+    if type(layer).__name__ in DEPTHWISE:
         kernel = kernel * scale.reshape(kernel.shape[-2:])
     elif type(layer).__name__ in TRANSPOSED:
         kernel = kernel * scale[:, None]
     else:
         kernel = kernel * scale
     return [weight.astype(np.float32) for weight in (*weights, kernel, bias * scale + shift)]
-
-
-def _config_without(keras_model: Any, pairs: dict[str, str]) -> dict[str, Any]:
-    """The model's config with the folded layers taken out and their readers rewired to the layer before."""
-    config = copy.deepcopy(keras_model.get_config())
-    source = {removed: kept for kept, removed in pairs.items()}
-    layers = []
-    for layer in config["layers"]:
-        name = layer.get("name") or layer["config"]["name"]
-        if name in source:
-            continue
-        if name in pairs:
-            layer["config"]["use_bias"] = True
-        if "inbound_nodes" in layer:
-            layer["inbound_nodes"] = _rewired(layer["inbound_nodes"], source)
-        layers.append(layer)
-    config["layers"] = layers
-    if "output_layers" in config:
-        config["output_layers"] = _rewired(config["output_layers"], source)
-    return dict(config)
-
-
-def _rewired(nodes: Any, source: dict[str, str]) -> Any:
-    """Replace removed layers wherever a node [name, node index, tensor index, ...] speaks of them, at any depth."""
-    if isinstance(nodes, list | tuple):
-        if len(nodes) >= 3 and isinstance(nodes[0], str) and isinstance(nodes[1], int):
-            return [source.get(nodes[0], nodes[0]), *(_rewired(item, source) for item in nodes[1:])]
-        return [_rewired(item, source) for item in nodes]
-    if isinstance(nodes, dict):
-        return {key: _rewired(value, source) for key, value in nodes.items()}
-    return nodes

@@ -1,206 +1,206 @@
-"""TFMOT's 8-bit scheme, with its handling of a ReLU layer after a convolution mended.
+"""Put fake quantization into a model, as `integer_layout` decided: TFMOT's wrappers around layers, its rounding on edges.
 
-TFMOT 0.8.1 switches off *all* fake quantization of a convolution or dense layer that a ReLU layer follows (LayerReLUQuantize sets a
-NoOpQuantizeConfig): right for an Add, but it leaves the kernel unquantized while training, and the converter then picks scales of its own.
-Here only the rounding between the layer and its ReLU is switched off, as TFMOT itself does where a BatchNormalization stands between.
+TFMOT's own `quantize_apply` matches patterns of layers in a config and raises on whatever it does not know; preparing by repeating the calls
+of the graph takes any graph, in one pass.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
+
+from optimizer.surgery.integer_layout import FIXED_ACTIVATIONS, FUSED_ACTIVATIONS, Layout, Role
+from optimizer.surgery.quantizers import activation_quantizer, kernel_quantizer, rounded_parts, transposed_kernel_quantizer
+from optimizer.surgery.rebuilding import rebuilt
+from optimizer.surgery.separable import rounded_separable_class
 
 MEMORY_FRACTION = 0.125
 """Share of the training that the moving ranges of activations remember, where that is less than TFMOT's 1,000 steps."""
+KERNEL_GRANULARITY = {
+    "Conv1D": {"kernel": "tensor"},
+    "Conv1DTranspose": {"kernel": "tensor"},
+    "Conv2D": {"kernel": "channel"},
+    "Conv2DTranspose": {"kernel": "transposed"},
+    "Dense": {"kernel": "tensor"},
+    "DepthwiseConv1D": {"depthwise_kernel": "tensor"},
+    "DepthwiseConv2D": {"depthwise_kernel": "depthwise"},
+    "Embedding": {"embeddings": "tensor"},
+    "SeparableConv1D": {"depthwise_kernel": "depthwise", "pointwise_kernel": "channel"},
+    "SeparableConv2D": {"depthwise_kernel": "depthwise", "pointwise_kernel": "channel"},
+}
+"""One scale a channel where the converter takes it: not through the reshapes around kernels of one dimension, nor for dense kernels."""
 
 
-def eight_bit_scheme(*, per_tensor: bool) -> Any:
-    """A TFMOT QuantizeScheme for `quantize_apply`.
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A model with fake quantization, and a look at every range of activations in it: functions that give (quantizer, its variables)."""
+
+    keras: Any
+    ranges: tuple[Callable[[], tuple[Any, Any]], ...]
+
+
+def with_fake_quantization(keras_model: Any, layout: Layout, *, per_tensor: bool) -> Prepared:
+    """Prepare a model for quantization-aware training.
 
     Args:
-        per_tensor: One scale a kernel everywhere; otherwise one an output channel for convolutions.
+        keras_model: A flat functional model without activity penalties; its layers go into the result.
+        layout: What becomes of each layer.
+        per_tensor: One scale a kernel everywhere, so that shared values stay shared.
     """
-    return _scheme_class()(disable_per_axis=per_tensor)
+    preparation = _Preparation(layout, per_tensor)
+    keras = rebuilt(keras_model, preparation.make)
+    return Prepared(keras=keras, ranges=tuple(preparation.ranges))
 
 
-def _one_scale_a_kernel(layer_quantize_map: dict[str, Any]) -> None:
-    """TFMOT's rule for Concatenate gives the layers before it the default scales, one a channel, whatever the scheme says."""
-    from tensorflow_model_optimization.python.core.quantization.keras import quantizers
-
-    for entry in layer_quantize_map.values():
-        if hasattr(entry.get("quantize_config"), "weight_quantizer"):
-            entry["quantize_config"].weight_quantizer = quantizers.LastValueQuantizer(
-                num_bits=8, per_axis=False, symmetric=True, narrow_range=True
-            )
-
-
-@functools.cache
-def _scheme_class() -> Any:
-    # TensorFlow is imported on the first call only, so the classes that derive from TFMOT's are made here.
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
-        default_8bit_quantize_layout_transform as layout,
-    )
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_scheme
-    from tensorflow_model_optimization.python.core.quantization.keras.graph_transformations import model_transformer
-
-    class Layout(layout.Default8BitQuantizeLayoutTransform):  # type: ignore[misc]
-        """The default transforms, the last two replaced."""
-
-        def __init__(self, per_tensor: bool) -> None:
-            self._per_tensor = per_tensor
-
-        def apply(self, model: Any, layer_quantize_map: dict[str, Any]) -> Any:
-            transforms = _transforms()
-            transformed, changed_map = model_transformer.ModelTransformer(
-                model, transforms, set(layer_quantize_map.keys()), layer_quantize_map
-            ).transform()
-            if self._per_tensor:
-                _one_scale_a_kernel(changed_map)
-            return transformed, changed_map
-
-    class Scheme(default_8bit_quantize_scheme.Default8BitQuantizeScheme):  # type: ignore[misc]
-        """The default scheme with that layout."""
-
-        def get_layout_transformer(self) -> Any:
-            return Layout(self._disable_per_axis)
-
-    return Scheme
-
-
-def output_only() -> Any:
-    """A TFMOT QuantizeConfig that leaves a layer float and rounds what it gives, so that the layers after it start from integers."""
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_configs as configs
-
-    return configs.Default8BitOutputQuantizeConfig()
-
-
-def calibrate(prepared: Any, batches: Iterable[Any], *, steps: int) -> None:
-    """Set every range of a model from `quantize_apply` to what really occurs, before it trains.
+def calibrate(prepared: Prepared, batches: Iterable[Any], *, steps: int) -> None:
+    """Set every range to what really occurs, before the model trains.
 
     TFMOT starts all ranges of activations at -6 to 6 and moves them by a thousandth a step: a short fine-tuning would first clip what lies
     outside, learn around it, and end with ranges that fit nothing.
 
     Args:
-        prepared: The model with fake quantization; its ranges and the pace of their moving averages are changed.
-        batches: Input batches (n, ...), at least one.
+        prepared: Its ranges and the pace of their moving averages are changed.
+        batches: Input batches (n, ...), or lists of them for several inputs; at least one.
         steps: Steps of the training to come.
     """
-    from tensorflow_model_optimization.python.core.quantization.keras.quantize_layer import QuantizeLayer
+    import tensorflow as tf
     from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapper
 
     decay = min(0.999, 1.0 - 1.0 / max(steps * MEMORY_FRACTION, 2.0))
-    observers, entrances = [], []
-    for layer in prepared.layers:
-        if isinstance(layer, QuantizeLayer):
-            entrances.append(layer)
-        elif isinstance(layer, QuantizeWrapper):
-            for weight, quantizer, ranges in layer._weight_vars:
-                quantizer(weight, True, weights=ranges)
-            observers += _observers(layer, decay)
+    for layer in prepared.keras.layers:
+        for weight, quantizer, variables in layer._weight_vars if isinstance(layer, QuantizeWrapper) else ():
+            flat = type(layer.layer).__name__ == "SeparableConv1D"
+            quantizer(tf.expand_dims(weight, 0) if flat else weight, True, weights=variables)
+    found = [look() for look in prepared.ranges]
+    for quantizer, variables in found:
+        quantizer.start(variables)
+    observe = tf.function(lambda batch: prepared.keras(batch, training=False), reduce_retracing=True)
     for batch in batches:
-        for entrance in entrances:
-            entrance.quantizer(batch, True, weights=entrance.quantizer_vars)
-        prepared(batch, training=False)
-    for observer in observers:
-        observer.observing = False
+        observe(batch)
+    for quantizer, variables in found:
+        quantizer.finish(variables, decay)
 
 
-def _observers(wrapper: Any, decay: float) -> list[Any]:
-    """Replace the moving averages of one wrapper by ones that first watch; returns them."""
-    make = _observing_quantizer_class()
-    found = []
-    for activation in wrapper._quantize_activations:
-        activation.quantizer = make(activation.quantizer, decay)
-        found.append(activation.quantizer)
-    if wrapper._output_quantizers:
-        wrapper._output_quantizers = [make(wrapper._output_quantizers[0], decay)]
-        found += wrapper._output_quantizers
-    return found
+class _Preparation:
+    """Gives each layer's place in the prepared model, and remembers which tensors are rounded already."""
+
+    def __init__(self, layout: Layout, per_tensor: bool) -> None:
+        self._layout, self._per_tensor = layout, per_tensor
+        self.ranges: list[Callable[[], tuple[Any, Any]]] = []
+        self._settled: dict[int, Any] = {}
+        self._rounded: dict[int, Any] = {}
+
+    def make(self, layer: Any, name: str) -> Any:
+        """What takes the layer's place: the layer itself, or a function that calls it with rounding around."""
+        role = self._layout.roles[name]
+        if role is Role.FLOAT:
+            return layer
+        if role is Role.APART:
+            return self._apart(layer)
+        if role in (Role.FIXED, Role.PASSING):
+            return self._surrounded(layer, ())
+        return self._wrapped(layer)
+
+    def _wrapped(self, layer: Any) -> Callable[..., Any]:
+        import tensorflow as tf
+        from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapperV2
+
+        ends = layer.name in self._layout.rounds
+        activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
+        split = hasattr(layer, "kernel_size") or type(layer).__name__ == "Dense"
+        split = split and activation not in FUSED_ACTIVATIONS | {"linear"}
+        after: list[Any] = []
+        if split:
+            after.append(tf.keras.layers.Activation(layer.activation, name=f"{layer.name}/{activation}"))
+            layer.activation = tf.keras.activations.linear
+            if ends and activation not in FIXED_ACTIVATIONS:
+                after.append(self._rounding(f"{layer.name}/rounding"))
+        config = rounded_parts(self._weights(layer), activation_quantizer() if ends or split else None)
+        if type(layer).__name__.startswith("Separable"):
+            wrapper = rounded_separable_class()(layer, config, activation_quantizer())
+            self.ranges.append(lambda: (wrapper.between, wrapper.between_vars))
+        else:
+            wrapper = QuantizeWrapperV2(layer, config)
+        if config.output is not None:
+            self.ranges.append(lambda: (wrapper._output_quantizers[0], wrapper._output_quantizer_vars))
+        # Masks pass as they pass through the layer: the wrapper by itself would lose them.
+        wrapper.supports_masking, wrapper.compute_mask = layer.supports_masking, layer.compute_mask
+        return self._surrounded(wrapper, after)
+
+    def _weights(self, layer: Any) -> dict[str, Any]:
+        kinds = KERNEL_GRANULARITY.get(type(layer).__name__, {})
+        kinds = dict.fromkeys(kinds, "tensor") if self._per_tensor else kinds
+        return {
+            attribute: transposed_kernel_quantizer() if kind == "transposed" else kernel_quantizer(kind)
+            for attribute, kind in kinds.items()
+        }
+
+    def _surrounded(self, layer: Any, after: Iterable[Any]) -> Callable[..., Any]:
+        """Call the layer on rounded inputs, then what comes after; its output counts as rounded."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            import tensorflow as tf
+
+            output = layer(*tf.nest.map_structure(self._entered, args), **kwargs)
+            for part in after:
+                output = part(output)
+            for tensor in tf.nest.flatten(output):
+                self._settled[id(tensor)] = tensor
+            return output
+
+        return call
+
+    def _apart(self, layer: Any) -> Callable[..., Any]:
+        """Call a layer that stays float; where its input is rounded, a barrier keeps the converter from rounding it after the training."""
+        barrier = _barrier_class()(name=f"{layer.name}/apart")
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            import tensorflow as tf
+
+            output = layer(*args, **kwargs)
+            rounded = any(id(tensor) in self._settled for tensor in tf.nest.flatten(args))
+            return tf.nest.map_structure(barrier, output) if rounded else output
+
+        return call
+
+    def _entered(self, tensor: Any) -> Any:
+        """The tensor rounded, once for all that read it."""
+        import tensorflow as tf
+
+        if not tf.keras.backend.is_keras_tensor(tensor) or not tensor.dtype.is_floating or id(tensor) in self._settled:
+            return tensor
+        if id(tensor) not in self._rounded:
+            source = tensor._keras_history.layer
+            grows = type(source).__name__ == "InputLayer"
+            rounded = self._rounding(f"{source.name}/rounded_{len(self._rounded)}", grows=grows)(tensor)
+            self._settled[id(rounded)] = rounded
+            # The old tensor is kept too, for an id is only good as long as its owner lives.
+            self._rounded[id(tensor)] = (rounded, tensor)
+        return self._rounded[id(tensor)][0]
+
+    def _rounding(self, name: str, *, grows: bool = False) -> Any:
+        from tensorflow_model_optimization.python.core.quantization.keras.quantize_layer import QuantizeLayer
+
+        layer = QuantizeLayer(activation_quantizer(grows=grows), name=name)
+        layer.supports_masking = True
+        self.ranges.append(lambda: (layer.quantizer, layer.quantizer_vars))
+        return layer
 
 
 @functools.cache
-def _observing_quantizer_class() -> Any:
+def _barrier_class() -> Any:
     import tensorflow as tf
-    from tensorflow_model_optimization.python.core.quantization.keras import quant_ops, quantizers
 
-    class ObservingQuantizer(quantizers.MovingAverageQuantizer):  # type: ignore[misc]
-        """Widens its range to all that it sees while `observing`; then a moving average with its own pace."""
+    class Barrier(tf.keras.layers.Layer):  # type: ignore[misc]
+        """Gives back what it gets. The converter folds every other identity away, and then rounds what stands before it."""
 
-        def __init__(self, like: Any, decay: float) -> None:
-            super().__init__(**like.get_config())
-            self.decay = decay
-            self.observing = True
-            self._seen: set[Any] = set()
+        def __init__(self, name: str) -> None:
+            super().__init__(name=name)
+            self.supports_masking = True
 
-        def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
-            if self.observing:
-                self._widen(inputs, weights["min_var"], weights["max_var"])
-                return inputs
-            return quant_ops.MovingAvgQuantize(
-                inputs,
-                weights["min_var"],
-                weights["max_var"],
-                ema_decay=self.decay,
-                is_training=training,
-                num_bits=self.num_bits,
-                per_channel=self.per_axis,
-                symmetric=self.symmetric,
-                narrow_range=self.narrow_range,
-            )
+        def call(self, inputs: Any) -> Any:
+            return tf.cast(tf.cast(inputs, tf.float64), inputs.dtype) if inputs.dtype.is_floating else inputs
 
-        def _widen(self, inputs: Any, low: Any, high: Any) -> None:
-            before = (low, high) if low.ref() in self._seen else (0.0, 0.0)
-            self._seen.add(low.ref())
-            low.assign(tf.minimum(before[0], tf.reduce_min(inputs)))
-            high.assign(tf.maximum(before[1], tf.reduce_max(inputs)))
-
-    return ObservingQuantizer
-
-
-def _transforms() -> list[Any]:
-    from tensorflow_model_optimization.python.core.quantization.keras import quantize_aware_activation
-    from tensorflow_model_optimization.python.core.quantization.keras import utils as serialization
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_transforms as default
-
-    def keep_weights_quantized(layer_node: Any) -> None:
-        no_activation = quantize_aware_activation.NoOpActivation()
-        layer_node.layer["config"]["activation"] = serialization.serialize_activation(no_activation, use_legacy_format=True)
-
-    class LayerReLU(default.LayerReLUQuantize):  # type: ignore[misc]
-        def replacement(self, match_layer: Any) -> Any:
-            before = match_layer.input_layers[0]
-            if before.layer["class_name"] == "Add":
-                return super().replacement(match_layer)
-            if before.layer["config"].get("activation") == "linear":
-                keep_weights_quantized(before)
-            return match_layer
-
-        def custom_objects(self) -> dict[str, Any]:
-            return {**super().custom_objects(), "NoOpActivation": quantize_aware_activation.NoOpActivation}
-
-    class LayerReLUActivation(default.LayerReluActivationQuantize, LayerReLU):  # type: ignore[misc]
-        replacement = LayerReLU.replacement
-        custom_objects = LayerReLU.custom_objects
-
-    return [
-        default.InputLayerQuantize(),
-        default.SeparableConv1DQuantize(),
-        default.SeparableConvQuantize(),
-        default.Conv2DReshapeBatchNormReLUQuantize(),
-        default.Conv2DReshapeBatchNormActivationQuantize(),
-        default.Conv2DBatchNormReLUQuantize(),
-        default.Conv2DBatchNormActivationQuantize(),
-        default.Conv2DReshapeBatchNormQuantize(),
-        default.Conv2DBatchNormQuantize(),
-        default.ConcatTransform6Inputs(),
-        default.ConcatTransform5Inputs(),
-        default.ConcatTransform4Inputs(),
-        default.ConcatTransform3Inputs(),
-        default.ConcatTransform(),
-        default.DenseBatchNormQuantize(),
-        default.DenseBatchNormReLUQuantize(),
-        default.DenseBatchNormActivationQuantize(),
-        LayerReLU(),
-        LayerReLUActivation(),
-    ]
+    return Barrier

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from optimizer.errors import RunError
+from optimizer.surgery.rebuilding import rebuilt
 
 WIDTH_SETTING = {
     "Dense": "units",
@@ -37,16 +37,19 @@ def narrower_copy(keras_model: Any, factor: float, *, input_shape: tuple[int, ..
     Raises:
         RunError: NOT_NARROWABLE where the architecture fixes a width elsewhere (a Reshape, an addition with the input, grouped channels).
     """
-    config = copy.deepcopy(keras_model.get_config())
-    if "layers" not in config:
+    if not getattr(keras_model, "_is_graph_network", False):
         raise _refusal("it is not a sequential or functional model")
     fixed = _layers_of_output_width(keras_model)
-    for layer in config["layers"]:
-        setting = WIDTH_SETTING.get(layer["class_name"])
-        if setting and layer["config"]["name"] not in fixed:
-            layer["config"][setting] = narrowed_width(layer["config"][setting], factor)
+
+    def make(layer: Any, name: str) -> Any:
+        config = {**layer.get_config(), "name": name}
+        setting = WIDTH_SETTING.get(type(layer).__name__)
+        if setting and name not in fixed:
+            config[setting] = narrowed_width(config[setting], factor)
+        return type(layer).from_config(config)
+
     try:
-        student = type(keras_model).from_config(config)
+        student = rebuilt(keras_model, make)
     except (ValueError, TypeError) as error:
         raise _refusal(str(error)) from error
     if tuple(student.input_shape[1:]) != input_shape or tuple(student.output_shape[1:]) != output_shape:

@@ -7,16 +7,16 @@ from typing import Any
 
 from optimizer.kernels import unwrapped
 from optimizer.model import copy_of
+from optimizer.surgery.rebuilding import rebuilt
 
 
 def with_layers_wrapped(keras_model: Any, names: Collection[str], wrap: Callable[[Any], Any]) -> Any:
     """A copy of the model in which each layer named goes through `wrap`; its variables are the copy's own."""
-    import tensorflow as tf
 
-    def clone(layer: Any) -> Any:
-        return wrap(layer) if layer.name in names else layer
+    def make(layer: Any, name: str) -> Any:
+        return wrap(layer) if name in names else layer
 
-    return tf.keras.models.clone_model(without_activity_penalties(keras_model), clone_function=clone)
+    return rebuilt(without_activity_penalties(keras_model), make)
 
 
 def without_activity_penalties(keras_model: Any) -> Any:
@@ -27,13 +27,13 @@ def without_activity_penalties(keras_model: Any) -> Any:
     """
     import tensorflow as tf
 
-    def clone(layer: Any) -> Any:
+    def make(layer: Any, name: str) -> Any:
         penalty = type(layer).__name__ == "ActivityRegularization"
-        return tf.keras.layers.Activation("linear", name=layer.name) if penalty else layer
+        return tf.keras.layers.Activation("linear", name=name) if penalty else layer
 
     result = copy_of(keras_model)
     if any(type(layer).__name__ == "ActivityRegularization" for layer in result.layers):
-        result = copy_of(tf.keras.models.clone_model(result, clone_function=clone))
+        result = copy_of(rebuilt(result, make))
     penalized = [layer for layer in result.layers if layer.weights and getattr(layer, "activity_regularizer", None) is not None]
     for layer in penalized:
         layer.activity_regularizer = None

@@ -234,13 +234,15 @@ class TestLife:
         assert here.start(*NO_TRAINING) != old
         assert here.ends(waiting).state is RunState.SUCCEEDED
 
-    def test_a_worker_that_cannot_start_fails_the_job_with_the_reason(
+    def test_a_worker_that_cannot_start_fails_one_job_with_the_reason_and_not_the_queue(
         self, here: Surroundings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("LITESMITH_TECHNIQUE_PACKAGES", "no_such_package")
         run = here.store.submit(here.project.id, RunKind.BASELINE, inputs={})
+        next_run = here.store.submit(here.project.id, RunKind.BASELINE, inputs={"threads": 2})
         here.start("--spares", "0")
         failed = here.ends(run, within_s=60)
+        assert here.store.run(next_run.id).state is RunState.QUEUED
 
         assert failed.state is RunState.FAILED
         assert failed.error is not None

@@ -93,17 +93,3 @@ def test_activity_penalties_and_normalization_layers_do_not_disturb_it(context: 
     context, _ = trained(context, body)
     result = QuantizationAwareTraining(epochs=1).apply(context.original, context)
     assert accuracy(final_conversion(result), context) > 0.7
-
-
-def test_a_layer_that_makes_tfmot_raise_is_found_and_named(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    from optimizer.techniques.quantization import quantization_aware_training as module
-
-    monkeypatch.setattr(module, "QUANTIZABLE", module.QUANTIZABLE | {"ELU"})
-
-    def body(layers: Any, inputs: Any) -> Any:
-        return layers.ELU(name="elu")(layers.Conv2D(8, 3, name="conv")(inputs))
-
-    context, notes = trained(context, body)
-    result = QuantizationAwareTraining(epochs=1).apply(context.original, context)
-    assert [note for note in notes if "elu" in note] == ["elu stays float: TFMOT cannot quantize it where it stands."]
-    assert accuracy(final_conversion(result), context) > 0.7

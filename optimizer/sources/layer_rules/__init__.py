@@ -1,10 +1,12 @@
 """Shape, weights and multiply-accumulates of each kind of layer, one family a file. Importing it fills the registry of rules."""
 
 from optimizer.sources.layer_rules import (  # noqa: F401
+    applications,
     attention,
     convolution,
     dense,
     elementwise,
+    local,
     merging,
     normalization,
     operators,

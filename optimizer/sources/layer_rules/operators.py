@@ -133,6 +133,8 @@ def operator(config: Config, call: LayerCall) -> LayerFacts:
         return plain(tuple(call.shape[as_axis(axis, len(call.shape))] for axis in arguments["perm"]))
     if name == "__operators__.getitem":
         return plain(_sliced(call.shape, arguments.get("slice_spec")), macs=0)
+    if name in ("pad", "compat.v1.pad"):
+        return plain(_padded(call.shape, arguments.get("paddings")))
     if name in ("linalg.matmul", "matmul") and len(call.inputs) == 2:
         return _matmul(call)
     return UNKNOWN
@@ -193,6 +195,16 @@ def _sliced(shape: Shape, spec: Any) -> Shape | None:
         else:
             return None
     return (*result, *shape[axis:])
+
+
+def _padded(shape: Shape, paddings: Any) -> Shape | None:
+    """Each axis longer by what stands before and after it; the batch axis must stay."""
+    pairs = [tuple(pair) for pair in paddings if isinstance(pair, list | tuple)] if isinstance(paddings, list | tuple) else []
+    if len(pairs) != len(shape) or not all(len(pair) == 2 and all(isinstance(n, int) and n >= 0 for n in pair) for pair in pairs):
+        return None
+    if pairs[0] != (0, 0):
+        return None
+    return tuple(None if length is None else length + sum(pair) for length, pair in zip(shape, pairs, strict=True))
 
 
 def _matmul(call: LayerCall) -> LayerFacts:

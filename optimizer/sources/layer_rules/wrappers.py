@@ -20,6 +20,8 @@ def _wrapped(config: Config, setting: str = "layer") -> tuple[str, Config]:
 def time_distributed(config: Config, call: LayerCall) -> LayerFacts:
     """The wrapped layer on every step of (batch, steps, ...)."""
     class_name, inner = _wrapped(config)
+    if len(call.shape) >= 2 and class_name in ("Sequential", "Functional", "Model"):
+        return _model_at_each_step(config, call)
     if len(call.shape) < 2 or class_name not in RULES:
         return UNKNOWN
     batch, steps = call.shape[:2]
@@ -27,6 +29,20 @@ def time_distributed(config: Config, call: LayerCall) -> LayerFacts:
     first = facts.outputs[0]
     output: Shape | None = None if first is None else (batch, steps, *first[1:])
     return plain(output, macs=times(steps, facts.macs), weights=facts.weights) if facts.weights is not None else UNKNOWN
+
+
+def _model_at_each_step(config: Config, call: LayerCall) -> LayerFacts:
+    """A whole model on every step; its weights are left to the file."""
+    # These need the rules of this package to be loaded already.
+    from optimizer.sources.preflight.architecture import build_graph
+    from optimizer.sources.shapes import infer
+
+    batch, steps = call.shape[:2]
+    inference = infer(build_graph(config["layer"], "TimeDistributed"), [(batch, *call.shape[2:])], "TimeDistributed")
+    first = inference.outputs[0]
+    inner = [layer.macs for layer in inference.layers.values()]
+    macs = None if None in inner else times(steps, sum(number or 0 for number in inner))
+    return LayerFacts(outputs=(None if first is None else (batch, steps, *first[1:]),), macs=macs)
 
 
 @rule("Bidirectional")

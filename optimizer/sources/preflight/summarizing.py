@@ -61,13 +61,14 @@ def _layer(full: str, node: Node, parsed: Parsed, inbound: tuple[str, ...]) -> L
     shapes = parsed.weights.get(full, {})
     return LayerSummary(
         name=full,
-        class_name=node.class_name,
+        class_name=node.class_name.removeprefix("Custom>"),
         config=plain_json(node.config),
         weight_shapes=shapes,
         inbound=inbound,
         output_shape=None if known is None else known.output,
         parameters=parameter_count(shapes),
         macs=None if known is None else known.macs,
+        calls=1 if known is None else max(known.calls, 1),
     )
 
 

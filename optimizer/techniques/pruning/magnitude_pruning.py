@@ -12,9 +12,11 @@ from optimizer.context import RunContext
 from optimizer.environment import Host
 from optimizer.kernels import kernel_key, kernel_variables
 from optimizer.model import Model
+from optimizer.notes import left_in_words
 from optimizer.promises import Sparsity
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 from optimizer.speed import sparse_kernels_in_words
+from optimizer.surgery.describing import wiring_of_keras
 from optimizer.surgery.wrapping import with_layers_wrapped, with_weights_of
 from optimizer.technique import SizeEstimate, Technique, layer_findings, param, technique
 from optimizer.training import Schedule, fit, held_projections
@@ -117,6 +119,10 @@ class MagnitudePruning(Technique):
 
         plan = Schedule(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
         schedule = self._tfmot_schedule(plan.steps(len(context.data.dataset.train)))
+        for note in left_in_words(
+            self._finding(layer) for layer in wiring_of_keras(model.keras).layers.values() if layer.has_kernel
+        ):
+            context.note(note)
         names = self._names(model.keras)
         wrapped = with_layers_wrapped(
             model.keras, names, lambda layer: tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=schedule)

@@ -19,7 +19,7 @@ from optimizer.conversion import (
 )
 from optimizer.environment import Host
 from optimizer.errors import InputError, RunError
-from optimizer.kernels import kernel_variables, unwrapped
+from optimizer.kernels import kernels_by_layer, unwrapped
 from optimizer.litert_quantization import (
     FULLY_INTEGER_OPERATORS,
     quantize_int4,
@@ -148,6 +148,8 @@ class PostTrainingQuantization(Technique):
             return Finding(layer=layer.name, verdict=Verdict.WORKS, reason="folded into the layer before it where it follows one")
         if self.weights == "float16":
             return Finding(layer=layer.name, verdict=Verdict.WORKS)
+        if kind == "BiasAdd":
+            return Finding(layer=layer.name, verdict=Verdict.LEFT, reason="a bias keeps 32 bits")
         if self.activations == "float32":
             return self._dynamic_finding(layer, sequences)
         if self.weights == "int4" and kind not in INT4_LAYERS - {"Embedding"}:
@@ -214,7 +216,9 @@ class PostTrainingQuantization(Technique):
                 convert(model.convertible), self._samples(context), activation_bits=16, per_tensor=True
             )
         else:
-            content = convert(model.convertible, lambda converter: self._configure(converter, context, per_tensor=per_tensor))
+            content = convert(
+                model.convertible, lambda converter: self._configure(converter, model, context, per_tensor=per_tensor)
+            )
         return model.changed(litert=content, promises=(self._promise(model),))
 
     def _on_tflite(self, model: Model, content: bytes, context: RunContext) -> Model:
@@ -251,7 +255,7 @@ class PostTrainingQuantization(Technique):
     def _samples(self, context: RunContext) -> Any:
         return context.data.inputs(context.data.dataset.calibration.x[:CALIBRATION_SAMPLES])
 
-    def _configure(self, converter: Any, context: RunContext, *, per_tensor: bool) -> None:
+    def _configure(self, converter: Any, model: Model, context: RunContext, *, per_tensor: bool) -> None:
         """Types and representative dataset of TensorFlow's converter."""
         import tensorflow as tf
 
@@ -260,7 +264,7 @@ class PostTrainingQuantization(Technique):
             converter.target_spec.supported_types = [tf.float16]
             return
         set_granularity(converter, per_tensor=per_tensor)
-        converter.representative_dataset = representative_dataset(self._samples(context))
+        converter.representative_dataset = representative_dataset(model.convertible, self._samples(context))
         builtins = tf.lite.OpsSet.TFLITE_BUILTINS
         if self.activations == "int16":
             int16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
@@ -305,6 +309,8 @@ class PostTrainingQuantization(Technique):
         wanted = INT4_LAYERS - {"Embedding"} if self.weights == "int4" else frozenset({"Conv2D", "Dense", "DepthwiseConv2D"})
         if self.activations == "float32" and self.weights != "float16":
             wanted = wanted & FULLY_INTEGER_OPERATORS
-        kernels = {key: kernel for key, kernel in kernel_variables(model.keras).items() if kinds.get(key.split("/")[0]) in wanted}
-        keys = tuple(key for key, kernel in kernels.items() if kernel.shape.num_elements() >= self._fewest_weights(model))
+        kernels = [
+            item for name, found in kernels_by_layer(model.keras).items() if kinds[name] in wanted for item in found.items()
+        ]
+        keys = tuple(key for key, kernel in kernels if kernel.shape.num_elements() >= self._fewest_weights(model))
         return StoredType(technique=self.name, kernels=keys, dtypes=STORED_TYPES[self.weights])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,18 @@ import numpy as np
 from optimizer.context import RunContext
 from optimizer.conversion import convert
 from optimizer.environment import Host
-from optimizer.kernels import kernel_variables
+from optimizer.kernels import kernel_variables, kernels_by_layer
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
+from optimizer.notes import left_in_words
 from optimizer.promises import SharedValues, Sparsity
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
-from optimizer.surgery.batch_normalization import fold_batch_normalization
+from optimizer.sources.wiring import Wiring, wiring_of
+from optimizer.surgery.batch_normalization import fold_batch_normalization, foldable_pairs
+from optimizer.surgery.describing import wiring_of_keras
+from optimizer.surgery.integer_layout import PASSINGS
 from optimizer.surgery.wrapping import with_layers_wrapped, with_weights_of
-from optimizer.technique import SizeEstimate, Technique, layer_findings, param, technique
+from optimizer.technique import SizeEstimate, Technique, param, technique
 from optimizer.training import Schedule, fit, held_projections
 
 CLUSTERABLE = frozenset(
@@ -42,6 +46,7 @@ CLUSTERABLE = frozenset(
 
 MULTIPLYING = frozenset({"BatchNormalization", "LayerNormalization", "GroupNormalization", "Normalization", "Rescaling"})
 """Layers that multiply by constants; the converter moves such factors into a kernel that follows."""
+TORN = "in the file its values may not stay shared, for the converter may multiply them by the factors of the normalization before it"
 
 
 @technique("weight_clustering", family="sharing")
@@ -91,13 +96,20 @@ class WeightClustering(Technique):
 
     def check(self, model: ModelSummary) -> list[Finding]:
         """Kernels of convolutions, dense, recurrent and embedding layers can be clustered."""
-        return list(layer_findings(model, self._finding))
+        return self._findings(wiring_of(model))
 
-    def _finding(self, layer: LayerSummary) -> Finding:
+    def _findings(self, wiring: Wiring) -> list[Finding]:
+        folded = {removed: kept for kept, removed in foldable_pairs(wiring).items()}
+        return [self._finding(layer, wiring, folded) for layer in wiring.layers.values() if layer.parameters]
+
+    def _finding(self, layer: LayerSummary, wiring: Wiring, folded: Mapping[str, str]) -> Finding:
+        if layer.name in folded:
+            return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=f"is folded into {folded[layer.name]} first")
         if layer.name in self.skip_layers:
             return Finding(layer=layer.name, verdict=Verdict.LEFT, reason="named in skip_layers")
         if layer.class_name in CLUSTERABLE:
-            return Finding(layer=layer.name, verdict=Verdict.WORKS)
+            reason = TORN if _may_be_torn(layer.name, wiring, folded) else ""
+            return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=reason)
         reason = (
             "clustering a depthwise kernel costs accuracy that training does not bring back"
             if "Depthwise" in layer.class_name
@@ -114,6 +126,9 @@ class WeightClustering(Technique):
 
     def apply(self, model: Model, context: RunContext) -> Model:
         """Fold, cluster, train the centroids; zeros that an earlier pruning made stay zero."""
+        wiring = wiring_of_keras(model.keras)
+        for note in left_in_words(finding for finding in self._findings(wiring) if wiring.layers[finding.layer].has_kernel):
+            context.note(note)
         folded, names = fold_batch_normalization(model.keras)
         if names:
             context.note(
@@ -149,11 +164,11 @@ class WeightClustering(Technique):
     def _chosen(self, keras_model: Any) -> tuple[set[str], set[str]]:
         """Names of layers to cluster, and keys of kernels that hold few enough values already: those are held as they are."""
         chosen, few = set(), set()
-        variables = kernel_variables(keras_model)
+        all_kernels = kernels_by_layer(keras_model)
         for layer in keras_model.layers:
             if type(layer).__name__ not in CLUSTERABLE or layer.name in self.skip_layers:
                 continue
-            kernels = {key: variable for key, variable in variables.items() if key.split("/")[0] == layer.name}
+            kernels = all_kernels.get(layer.name, {})
             if all(len(np.unique(kernel.numpy())) > self.number_of_clusters for kernel in kernels.values()):
                 chosen.add(layer.name)
             else:
@@ -184,6 +199,14 @@ class WeightClustering(Technique):
         return wrap
 
 
+def _may_be_torn(name: str, wiring: Wiring, folded: Mapping[str, str]) -> bool:
+    """Whether a layer that multiplies by constants stands before it, with nothing but reshaping between."""
+    before = wiring.only_source(name)
+    while before is not None and (before.name in folded or before.class_name in PASSINGS):
+        before = wiring.only_source(before.name)
+    return before is not None and before.class_name in MULTIPLYING
+
+
 def _stripped(wrapped: Any) -> Any:
     from tensorflow_model_optimization.clustering.keras import strip_clustering
 
@@ -192,4 +215,5 @@ def _stripped(wrapped: Any) -> Any:
 
 def _clustered_kernels(keras_model: Any, names: set[str]) -> set[str]:
     """Keys of the kernels that clustering reached: TFMOT clusters only the pointwise kernel of a separable convolution."""
-    return {key for key in kernel_variables(keras_model) if key.split("/")[0] in names and "depthwise_kernel" not in key}
+    found = (key for name, kernels in kernels_by_layer(keras_model).items() if name in names for key in kernels)
+    return {key for key in found if "depthwise_kernel" not in key}

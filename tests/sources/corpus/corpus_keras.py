@@ -238,9 +238,40 @@ def custom_layer(folder: Path) -> Path:
     return good.h5(folder / "a.h5", good.dense_config(good.layer("MyAttention", "mine", "hidden", module=None)))
 
 
-@case("15", "UNSUPPORTED_FORMAT", "model")
-def keras_3_archive(folder: Path) -> Path:
-    return good.keras(folder / "three.keras", version="3.15.1")
+def _keras_3(folder: Path, change: Any) -> Path:
+    config = good.keras_3_config()
+    change(config["config"]["layers"])
+    return good.keras(folder / "three.keras", config=config, version="3.15.1")
+
+
+@case("+", "BAD_CONFIG", "model", place="out", received="nowhere")
+def keras_3_layer_fed_from_nowhere(folder: Path) -> Path:
+    return _keras_3(
+        folder, lambda layers: layers[-1]["inbound_nodes"][0]["args"][0]["config"].update(keras_history=["nowhere", 0, 0])
+    )
+
+
+@case("+", "BAD_CONFIG", "model", place="double")
+def keras_3_operation_without_its_arguments(folder: Path) -> Path:
+    return _keras_3(folder, lambda layers: layers[2]["inbound_nodes"][0].update(args=[]))
+
+
+@case("+", "NOT_TRANSLATABLE", "model", place="double")
+def keras_3_stranger_with_the_name_of_a_layer(folder: Path) -> Path:
+    stranger = {"module": "keras.layers", "class_name": "LayerScale", "registered_name": "mine>LayerScale"}
+    return _keras_3(folder, lambda layers: layers[2].update(stranger))
+
+
+@case("+", "UNSAFE_OP", "model", place="double")
+def keras_3_function_of_tensorflow(folder: Path) -> Path:
+    """A layer of Keras 2 for TensorFlow functions, smuggled into a config of Keras 3."""
+    config = {"name": "double", "function": "io.write_file"}
+    return _keras_3(folder, lambda layers: layers[2].update(module="keras", class_name="TFOpLambda", config=config))
+
+
+@case("+", "TOO_LARGE", "model", place="hidden", limit=True, bomb=True)
+def keras_3_two_billion_units(folder: Path) -> Path:
+    return _keras_3(folder, lambda layers: layers[1]["config"].update(units=2_000_000_000))
 
 
 def _empty(folder: Path, name: str) -> Path:

@@ -1,0 +1,207 @@
+"""What becomes of each layer under quantization-aware training: decided on the wiring alone, so that it can be said before anything runs.
+
+The rules follow TFMOT's default 8-bit scheme (Jacob et al. 2018, arXiv 1712.05877, section 3): every integer operator needs rounded inputs, rounded
+weights and a rounded output, and no rounding between parts that the converter fuses (a convolution, its BatchNormalization, its ReLU).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from optimizer.sources.summary import LayerSummary
+from optimizer.sources.wiring import Wiring
+from optimizer.surgery.batch_normalization import normalized_layer
+
+
+class Role(StrEnum):
+    """KERNEL: its weights and output are rounded. OUTPUT: only what it gives. FIXED: its range is known. PASSING: moves rounded values.
+
+    APART: stays float, and must be kept from the converter, which would round it after the training. FLOAT: stays float.
+    """
+
+    KERNEL = "kernel"
+    OUTPUT = "output"
+    FIXED = "fixed"
+    PASSING = "passing"
+    APART = "apart"
+    FLOAT = "float"
+
+
+ROUNDED = frozenset({Role.KERNEL, Role.OUTPUT, Role.FIXED, Role.PASSING})
+KERNELS = frozenset(
+    {
+        "Conv1D",
+        "Conv1DTranspose",
+        "Conv2D",
+        "Conv2DTranspose",
+        "Dense",
+        "DepthwiseConv1D",
+        "DepthwiseConv2D",
+        "Embedding",
+        "SeparableConv1D",
+        "SeparableConv2D",
+    }
+)
+OUTPUTS = frozenset(
+    {
+        "Add",
+        "AveragePooling1D",
+        "AveragePooling2D",
+        "Concatenate",
+        "GlobalAveragePooling1D",
+        "GlobalAveragePooling2D",
+        "GlobalAveragePooling3D",
+        "LeakyReLU",
+        "Multiply",
+        "PReLU",
+        "ReLU",
+        "Subtract",
+        "UpSampling2D",
+    }
+)
+PASSINGS = frozenset(
+    {
+        "ActivityRegularization",
+        "AlphaDropout",
+        "Cropping1D",
+        "Cropping2D",
+        "Dropout",
+        "Flatten",
+        "GaussianDropout",
+        "GaussianNoise",
+        "GlobalMaxPooling1D",
+        "GlobalMaxPooling2D",
+        "Identity",
+        "MaxPooling1D",
+        "MaxPooling2D",
+        "Permute",
+        "RepeatVector",
+        "Reshape",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "ZeroPadding1D",
+        "ZeroPadding2D",
+    }
+)
+RECURRENT = frozenset({"Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", "LSTM", "RNN", "SimpleRNN"})
+FIXED_ACTIVATIONS = frozenset({"sigmoid", "softmax", "tanh"})
+FUSED_ACTIVATIONS = frozenset({"relu", "relu6"})
+INTEGER_ACTIVATIONS = FIXED_ACTIVATIONS | FUSED_ACTIVATIONS | {"gelu", "linear", "silu", "swish"}
+FUSING = frozenset({"Add", "Multiply", "Subtract"})
+"""Layers that take a ReLU after them into their own operator."""
+TRAINED_WITH_NORMALIZATION = frozenset({"Conv2D", "DepthwiseConv2D"})
+"""A BatchNormalization after these is trained with them and folded by the converter; after other kernels it is folded before, for the
+converter cannot look through the reshapes around them."""
+BETWEEN_FLOATS = "it stands between layers that stay float"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """The role of each layer, why some stay float, and whose output is rounded where the layer ends."""
+
+    roles: Mapping[str, Role]
+    reasons: Mapping[str, str]
+    rounds: frozenset[str]
+
+    def is_rounded(self, name: str) -> bool:
+        """Whether the layer works on rounded values."""
+        return self.roles.get(name, Role.FLOAT) in ROUNDED
+
+
+def integer_layout(wiring: Wiring, skipped: Collection[str] = ()) -> Layout:
+    """Decide for every layer.
+
+    Args:
+        wiring: A flat model, foldable BatchNormalization layers still in it or not.
+        skipped: Names of layers that shall stay float.
+    """
+    reasons = {name: reason for name, layer in wiring.layers.items() if (reason := _obstacle(layer, wiring, skipped))}
+    roles = {name: Role.FLOAT if name in reasons else _role(layer) for name, layer in wiring.layers.items()}
+    for name, layer in wiring.layers.items():
+        apart = layer.class_name in RECURRENT or (name in reasons and layer.class_name in KERNELS)
+        if apart or "'LSTM'" in str(layer.config.get("layer", "")) or (name in skipped and layer.parameters):
+            roles[name] = Role.APART
+    _release_between_floats(wiring, roles, reasons)
+    rounds = {name for name, role in roles.items() if role in (Role.KERNEL, Role.OUTPUT) and _ends_here(name, wiring, roles)}
+    return Layout(roles=roles, reasons=reasons, rounds=frozenset(rounds))
+
+
+def folds_before(layer: LayerSummary) -> bool:
+    """Whether a BatchNormalization after this layer is folded before the training and not by the converter."""
+    return layer.class_name not in TRAINED_WITH_NORMALIZATION
+
+
+def _obstacle(layer: LayerSummary, wiring: Wiring, skipped: Collection[str]) -> str:
+    """Why a layer stays float; empty where it is rounded."""
+    kind = layer.class_name
+    if layer.name in skipped:
+        return "named in skip_layers"
+    if kind == "BatchNormalization":
+        before = normalized_layer(layer.name, wiring)
+        if before is None or before.class_name not in KERNELS:
+            return "a BatchNormalization that does not directly follow a convolution or dense layer of its own"
+        return f"the layer before it, {before.name}, stays float" if _obstacle(before, wiring, skipped) else ""
+    if kind == "Activation" or kind == "Softmax":
+        activation = layer.activation if kind == "Activation" else "softmax"
+        return "" if activation in INTEGER_ACTIVATIONS else f"there is no integer operator for the activation {activation}"
+    if kind == "ReLU":
+        return ""
+    if kind not in KERNELS | OUTPUTS | PASSINGS:
+        return f"there is no fake quantization for {kind}"
+    if layer.config.get("data_format", "channels_last") == "channels_first":
+        return "its channels come first"
+    if kind.startswith("Separable") and layer.config.get("padding") == "causal":
+        return "it pads causally"
+    return ""
+
+
+def _role(layer: LayerSummary) -> Role:
+    kind = layer.class_name
+    if kind in KERNELS:
+        return Role.KERNEL
+    if kind in PASSINGS:
+        return Role.PASSING
+    activation = layer.activation if kind == "Activation" else "softmax" if kind == "Softmax" else ""
+    if activation in FIXED_ACTIVATIONS:
+        return Role.FIXED
+    return Role.PASSING if activation == "linear" else Role.OUTPUT
+
+
+def _release_between_floats(wiring: Wiring, roles: dict[str, Role], reasons: dict[str, str]) -> None:
+    """Layers without weights whose neighbours all stay float gain nothing from rounding and would lose accuracy."""
+    changed = True
+    while changed:
+        changed = False
+        for name, role in roles.items():
+            if role in (Role.OUTPUT, Role.FIXED, Role.PASSING) and not wiring.layers[name].parameters:
+                sources, readers = wiring.inbound[name], wiring.readers.get(name, ())
+                if all(roles.get(other) in (Role.FLOAT, Role.APART) for other in (*sources, *readers)) and sources:
+                    roles[name], reasons[name] = Role.FLOAT, BETWEEN_FLOATS
+                    changed = True
+
+
+def _ends_here(name: str, wiring: Wiring, roles: Mapping[str, Role]) -> bool:
+    """Whether nothing that follows is fused into the operator of `name`, so that its output is rounded here."""
+    layer, reader = wiring.layers[name], wiring.only_reader(name)
+    if layer.class_name == "Embedding":
+        return False
+    if reader is None or roles[reader.name] not in ROUNDED:
+        return True
+    if reader.class_name == "BatchNormalization":
+        return False
+    if reader.class_name == "Concatenate":
+        return layer.activation in FIXED_ACTIVATIONS
+    alone = wiring.only_source(reader.name) is layer and reader.calls == layer.calls
+    fusing = layer.class_name in FUSING or layer.class_name == "BatchNormalization" or roles[name] is Role.KERNEL
+    return not (alone and fusing and layer.activation == "linear" and is_fused_relu(reader))
+
+
+def is_fused_relu(layer: LayerSummary) -> bool:
+    """Whether the layer is a ReLU that the operator before it can take in."""
+    if layer.class_name == "Activation":
+        return layer.activation in FUSED_ACTIVATIONS
+    config = layer.config
+    plain = not config.get("negative_slope") and not config.get("threshold")
+    return layer.class_name == "ReLU" and plain and config.get("max_value") in (None, 6, 6.0)

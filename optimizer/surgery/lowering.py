@@ -1,0 +1,53 @@
+"""Layers that LiteRT has no operator for, computed by operators that it has."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from optimizer.surgery.rebuilding import rebuilt
+
+LOWERED = frozenset({"AveragePooling3D", "MaxPooling3D"})
+"""Poolings over three axes, done over two and then over one: LiteRT pools over two axes at most."""
+
+
+def lowered(keras_model: Any) -> Any:
+    """The model with such layers replaced, for a conversion; the model itself where it has none.
+
+    The result shares its other layers, and so the weights, with `keras_model`.
+    """
+    if not any(_can_be_lowered(layer) for layer in keras_model.layers):
+        return keras_model
+
+    def make(layer: Any, name: str) -> Any:
+        return _pooling_class()(layer, name=f"{name}/lowered") if _can_be_lowered(layer) else layer
+
+    return rebuilt(keras_model, make)
+
+
+def _can_be_lowered(layer: Any) -> bool:
+    return type(layer).__name__ in LOWERED and layer.data_format == "channels_last"
+
+
+@functools.cache
+def _pooling_class() -> Any:
+    import tensorflow as tf
+
+    class PoolingInTwoSteps(tf.keras.layers.Layer):  # type: ignore[misc]
+        """Pools (batch, depth, height, width, channels) over height and width, then over depth; the numbers are the same."""
+
+        def __init__(self, pooling: Any, name: str) -> None:
+            super().__init__(name=name)
+            self._pool = tf.nn.max_pool2d if type(pooling).__name__ == "MaxPooling3D" else tf.nn.avg_pool2d
+            self._sizes, self._strides, self._padding = pooling.pool_size, pooling.strides, pooling.padding.upper()
+
+        def call(self, inputs: Any) -> Any:
+            _, depth, height, width, channels = inputs.shape
+            flat = tf.reshape(inputs, (-1, height, width, channels))
+            flat = self._pool(flat, self._sizes[1:], self._strides[1:], self._padding)
+            height, width = flat.shape[1:3]
+            columns = tf.reshape(flat, (-1, depth, height * width, channels))
+            columns = self._pool(columns, (self._sizes[0], 1), (self._strides[0], 1), self._padding)
+            return tf.reshape(columns, (-1, columns.shape[1], height, width, channels))
+
+    return PoolingInTwoSteps
