@@ -141,7 +141,8 @@ def _translated(config: Mapping[str, Any], place: str) -> tuple[Graph, Inference
 def _refuse_subclassed(config: Mapping[str, Any], place: str) -> None:
     inner = config.get("config")
     layers = inner if config.get("class_name") == "Sequential" else inner.get("layers") if isinstance(inner, Mapping) else None
-    if config.get("class_name") not in MODELS and layers is None:
+    # A damaged name may be of any type, also one that no set takes.
+    if str(config.get("class_name")) not in MODELS and layers is None:
         build_graph(config, place)
 
 

@@ -474,3 +474,8 @@ def text_of_three_gigabytes_that_is_not_there(folder: Path) -> Path:
     reference = (6).to_bytes(4, "little") + heap.to_bytes(8, "little")
     path.write_bytes(data.replace(reference, (3_439_329_286).to_bytes(4, "little") + heap.to_bytes(8, "little")))
     return path
+
+
+@case("+", "NOT_A_MODEL", "model")
+def member_without_a_name(folder: Path) -> Path:
+    return good.with_nameless_member(folder / "a.keras", good.keras_parts())
