@@ -218,7 +218,8 @@ def _features(frame: pandas.DataFrame, name: str) -> Array:
     for column, kind in zip(frame.columns, frame.dtypes, strict=True):
         if kind.kind not in "biuf":
             raise _not_a_number(frame[column], str(column), name)
-    if all(kind.kind in "biu" for kind in frame.dtypes):
+    fits = (kind.kind in "bi" or (kind.kind == "u" and frame[column].max() < 2**63) for column, kind in frame.dtypes.items())
+    if all(fits):
         whole: Array = frame.to_numpy(dtype=np.int64)
         return whole.astype(np.uint8) if whole.min() >= 0 and whole.max() <= 255 else whole
     with np.errstate(over="ignore"):
