@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.answers import ANSWERING, log_likelihood
 from optimizer.context import RunContext
 from optimizer.errors import InputError
 from optimizer.measure.direction import HIGHER_IS_BETTER
@@ -129,33 +130,20 @@ def choose_scaling(data: PreparedData, summary: ModelSummary, content: bytes, wa
 
 
 def _trial(data: PreparedData, content: bytes, split: Split) -> npt.NDArray[np.float64]:
-    """Per-sample merit (higher is better): log-likelihood of the label, or the negative error relative to the targets' own size.
+    """Per-sample merit (higher is better): log-likelihood of the truth, or the negative error relative to the targets' own size.
 
     Accuracy alone would not tell: many nets give the same classes for x and x / 255, but one of them with absurd certainty.
     """
     quality = measure_quality(content, data, split)
     targets = data.targets(split)
-    if data.task is Task.CLASSIFICATION:
-        return _log_likelihood(quality.outputs, targets, from_logits=data.from_logits)
+    if data.task in ANSWERING:
+        return log_likelihood(quality.outputs, targets, data)
     scores = quality.scores
     size = float(np.mean(np.square(targets - targets.mean()))) if data.task is Task.RECONSTRUCTION else float(np.std(targets))
     merit: npt.NDArray[np.float64] = -scores / max(size, 1e-12)
     return np.nan_to_num(merit, nan=-1e12, posinf=-1e12, neginf=-1e12)
 
 
-def _log_likelihood(outputs: npt.NDArray[Any], classes: npt.NDArray[Any], *, from_logits: bool) -> npt.NDArray[np.float64]:
-    """Natural logarithm of the probability given to each sample's class, floored at one in a million."""
-    values = outputs.reshape((len(outputs), -1)).astype(np.float64)
-    if values.shape[1] == 1:
-        positive = 1 / (1 + np.exp(-np.clip(values, -50, 50))) if from_logits else values
-        values = np.concatenate([1 - positive, positive], axis=1)
-    elif from_logits:
-        values = np.exp(values - values.max(axis=1, keepdims=True))
-        values /= values.sum(axis=1, keepdims=True)
-    likelihood: npt.NDArray[np.float64] = np.log(np.clip(values[np.arange(len(values)), classes], 1e-6, 1.0))
-    return likelihood
-
-
 def _in_words(task: Task, trial: npt.NDArray[Any]) -> str:
     mean = float(trial.mean())
-    return f"log-likelihood {mean:.3f}" if task is Task.CLASSIFICATION else f"error {-mean:.3g}"
+    return f"log-likelihood {mean:.3f}" if task in ANSWERING else f"error {-mean:.3g}"

@@ -22,7 +22,9 @@ from optimizer.errors import InputError, OptimizerError, printable
 from optimizer.grid import technique_grid
 from optimizer.inspection_text import inspection_in_words
 from optimizer.job import DataSource, Job
+from optimizer.measure.direction import HIGHER_IS_BETTER
 from optimizer.recipe import recipe_from_json, recipe_from_text
+from optimizer.sources.dataset import TASK_WORDS
 from optimizer.sources.readers.bundled import BUNDLED as BUNDLED_DATA
 from optimizer.technique import describe, registry
 
@@ -108,6 +110,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--input-scaling", default="auto", help='"auto" tries what the model expects; or "as stored", "x / 255", ...'
     )
+    run.add_argument(
+        "--task",
+        default="auto",
+        help="what the model is for, where its file does not tell: "
+        + "; ".join(f"{task.value} ({words})" for task, words in TASK_WORDS.items()),
+    )
     run.add_argument("--threads", type=int, default=1, help="threads in latency measurements")
     run.set_defaults(command=_run)
 
@@ -172,6 +180,7 @@ def _inspect(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from optimizer.runs.home import default_home
     from optimizer.runs.run import RunKind
+    from optimizer.sources.fit import chosen_task
     from optimizer.sources.readers.download import download
 
     recipe = _read_recipe(options.recipe)
@@ -184,7 +193,9 @@ def _run(options: argparse.Namespace) -> int:
         label=options.label,
         test_path=None if options.test_data is None else options.test_data.absolute(),
         scaling=options.input_scaling,
+        task=options.task,
     )
+    chosen_task(options.task)
     _check_readable(options.model, data.path, data.test_path, options.second_model)
     _check_writable(options.out)
     if not 1 <= options.threads <= 64:
@@ -293,17 +304,18 @@ def _verdicts(comparison: dict[str, Any]) -> list[str]:
 
 
 def _report_in_words(report: dict[str, Any], out: Path) -> str:
-    lines = [f"{'':<14}{'baseline':>14}{'result':>14}"]
+    lines = [f"{'':<20}{'baseline':>14}{'result':>14}"]
     old, new = report["baseline"], report["result"]
     rows: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
         ("size", lambda m: f"{m['size_bytes']:,} B"),
         ("gzip", lambda m: f"{m['gzip_bytes']:,} B"),
         ("latency p50", lambda m: f"{m['latency_ms']['p50']:.3f} ms"),
     ]
-    for metric in ("accuracy", "agreement", "auc", "mae", "mse", "deviation"):
+    for metric in HIGHER_IS_BETTER:
         if metric in new:
-            rows.append((metric, lambda m, metric=metric: f"{m[metric]['value']:.4g}"))  # type: ignore[misc]
-    lines += [f"{name:<14}{show(old):>14}{show(new):>14}" for name, show in rows]
+            per = new[metric].get("per")
+            rows.append((f"{metric} per {per}" if per else metric, lambda m, metric=metric: f"{m[metric]['value']:.4g}"))  # type: ignore[misc]
+    lines += [f"{name:<20}{show(old):>14}{show(new):>14}" for name, show in rows]
     lines += _verdicts(report["comparison"])
     return "\n".join([*lines, f"written to {out}"])
 

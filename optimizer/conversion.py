@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from optimizer.quiet import quiet_standard_error
 FEWEST_WEIGHTS = 1024
 """TensorFlow's converter quantizes no smaller kernel in a dynamic-range file."""
 SEQUENCE_OPERATORS = frozenset({"WHILE", "GATHER", "EMBEDDING_LOOKUP", "UNIDIRECTIONAL_SEQUENCE_LSTM"})
-RepresentativeDataset = Callable[[], Iterator[list[npt.NDArray[Any]]]]
+RepresentativeDataset = Callable[[], Iterator[Any]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,7 +76,7 @@ def _keras_function(keras_model: Any) -> Any:
 
     keras_model = lowered(keras_model)
     signature = [
-        tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype, name=_plain_name(tensor.name)) for tensor in keras_model.inputs
+        tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype, name=plain_name(tensor.name)) for tensor in keras_model.inputs
     ]
 
     @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
@@ -166,11 +166,15 @@ def loops(model: Any) -> bool:
     return any(operator.name == "WHILE" for operator in LiteRTFile(convert(model)).operators)
 
 
-def representative_dataset(model: Any, samples: npt.NDArray[Any]) -> RepresentativeDataset:
-    """Calibration samples (n, ...) one by one, as the converter of this model wants them."""
-    shape = model.input_shape if isinstance(model, LoadedSavedModel) else (1, *samples.shape[1:])
+def representative_dataset(model: Any, samples: Any) -> RepresentativeDataset:
+    """Calibration samples (n, ...) one by one, as the converter of this model wants them; for several inputs a mapping of such arrays by name."""
 
-    def generate() -> Iterator[list[npt.NDArray[Any]]]:
+    def generate() -> Iterator[Any]:
+        if isinstance(samples, Mapping):
+            for index in range(len(next(iter(samples.values())))):
+                yield {name: np.ascontiguousarray(part[index : index + 1]) for name, part in samples.items()}
+            return
+        shape = model.input_shape if isinstance(model, LoadedSavedModel) else (1, *samples.shape[1:])
         for sample in samples:
             yield [np.ascontiguousarray(as_input(sample, shape))]
 
@@ -187,7 +191,8 @@ def as_input(sample: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[An
     return sample[None]
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
+    """An input's name as the signature of the .tflite has it."""
     plain = "".join(c if c.isalnum() or c == "_" else "_" for c in name.split(":")[0].split("/")[0])
     return plain if plain[:1].isalpha() else f"input_{plain}"
 

@@ -20,6 +20,7 @@ class DataSource:
         label: Name of the label column of a .csv; empty to look for the usual names.
         test_path: A second file that holds the test split; None to take it from the first.
         scaling: "auto", or the name of one input scaling ("as stored", "x / 255", ...).
+        task: "auto", or the value of a Task where model and data do not tell it ("multi_label", "regression", ...).
     """
 
     name: str
@@ -27,6 +28,7 @@ class DataSource:
     label: str = ""
     test_path: Path | None = None
     scaling: str = "auto"
+    task: str = "auto"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; reads back with `data_source_from_json`."""
@@ -36,6 +38,7 @@ class DataSource:
             "label": self.label,
             "test_path": None if self.test_path is None else str(self.test_path),
             "scaling": self.scaling,
+            "task": self.task,
         }
 
 
@@ -91,6 +94,7 @@ def data_source_from_json(record: Mapping[str, Any]) -> DataSource:
         label=record.get("label", ""),
         test_path=_path(record.get("test_path")),
         scaling=record.get("scaling", "auto"),
+        task=record.get("task", "auto"),
     )
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 SIMILAR_ENOUGH = 0.5
 MAX_PERMUTED_RANK = 5
+GATES = 4
 ABSENT = -1
 UNPACKING = frozenset({"DEQUANTIZE", "DENSIFY"})
 """Operators that turn a packed constant into what kernels compute with."""
@@ -190,6 +191,20 @@ class LiteRTFile:
                 if score > best_score:
                     best, best_score = tensor, score
         return best
+
+    def locate_parts(self, kernel: Array) -> tuple[StoredTensor, ...]:
+        """As `locate`, for a kernel that may be stored in several tensors: that of an LSTM has one for each of its four gates.
+
+        Empty where nothing resembles it.
+        """
+        whole = self.locate(kernel)
+        if whole is not None:
+            return (whole,)
+        if kernel.ndim != 2 or kernel.shape[-1] % GATES:
+            return ()
+        gates = [self.locate(gate) for gate in np.split(kernel, GATES, axis=-1)]
+        found = tuple(gate for gate in gates if gate is not None)
+        return found if len({id(gate) for gate in found}) == GATES else ()
 
 
 def tensor_name(tensor: Any) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from optimizer.conversion import as_input
 from optimizer.errors import RunError
@@ -22,7 +22,7 @@ def quantize_tflite(
     *,
     weights: str,
     activations: str,
-    samples: npt.NDArray[Any] | None,
+    samples: Any,
     sample_shape: tuple[int, ...],
     per_tensor: bool,
     integer_input_output: bool,
@@ -133,7 +133,7 @@ def quantize_float16(float_file: bytes) -> bytes:
 
 def quantize_int8_kernels(
     float_file: bytes,
-    samples: npt.NDArray[Any],
+    samples: Any,
     *,
     activation_bits: int,
     per_tensor: bool,
@@ -169,7 +169,7 @@ def quantize_int4(
     float_file: bytes,
     *,
     activations: str,
-    samples: npt.NDArray[Any] | None,
+    samples: Any,
     per_tensor: bool,
     integer_input_output: bool,
 ) -> bytes:
@@ -178,7 +178,7 @@ def quantize_int4(
     Args:
         float_file: A float32 .tflite.
         activations: "float32" (dynamic range), "int8" or "int16" (static, calibrated).
-        samples: Calibration inputs (n, ...) for static ranges.
+        samples: Calibration inputs (n, ...) for static ranges; a mapping of them by name for several inputs.
         per_tensor: One scale a kernel instead of one an output channel.
         integer_input_output: Whether the file takes and gives integers; static ranges only.
     """
@@ -219,7 +219,7 @@ def _granularity(per_tensor: bool) -> Any:
     return qtyping.QuantGranularity.TENSORWISE if per_tensor else qtyping.QuantGranularity.CHANNELWISE
 
 
-def _quantized(float_file: bytes, recipe: Any, *, samples: npt.NDArray[Any] | None) -> bytes:
+def _quantized(float_file: bytes, recipe: Any, *, samples: Any) -> bytes:
     from litert_quantizer import quantizer
 
     engine = quantizer.Quantizer(bytearray(float_file), recipe.get_quantization_recipe())
@@ -252,11 +252,16 @@ def _failure(reason: str) -> RunError:
     )
 
 
-def _calibration_data(float_file: bytes, samples: npt.NDArray[Any]) -> dict[str, list[dict[str, Any]]]:
+def _calibration_data(float_file: bytes, samples: Any) -> dict[str, list[dict[str, Any]]]:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=float_file)
     name, signature = next(iter(interpreter.get_signature_list().items()))
+    if isinstance(samples, Mapping):
+        number = len(next(iter(samples.values())))
+        return {
+            name: [{part: np.ascontiguousarray(x[index : index + 1]) for part, x in samples.items()} for index in range(number)]
+        }
     shape = [int(n) for n in interpreter.get_input_details()[0]["shape"]]
     return {name: [{signature["inputs"][0]: np.ascontiguousarray(as_input(sample, tuple(shape)))} for sample in samples]}
 

@@ -116,7 +116,7 @@ def _read(job: Job) -> _Read:
     summary = read_model_summary(job.model, name=job.model_name)
     check_takes(job.recipe, summary)
     second = None if job.second_model is None else _read_second(job.second_model)
-    data = prepare(read_dataset(job.data, seed=job.recipe.seed), summary)
+    data = prepare(read_dataset(job.data, seed=job.recipe.seed), summary, job.data.task)
     return _Read(summary=summary, data=data, second=second)
 
 

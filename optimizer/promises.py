@@ -8,7 +8,7 @@ shared whatever technique trains.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -99,12 +99,16 @@ class KernelPromise(Promise):
         variables = kernel_variables(keras_model)
         faults, unlocated = {}, []
         for key, promised in self.kernels.items():
-            stored = file.locate(variables[key].numpy()) if key in variables else None
-            if stored is None:
-                unlocated.append(key)
+            stored = file.locate_parts(variables[key].numpy()) if key in variables else ()
+            if stored:
+                faults[key] = self.fault_of_parts([part.values for part in stored], promised)
             else:
-                faults[key] = self.fault_of(stored.values, promised)
+                unlocated.append(key)
         return self._verdict(faults, unlocated)
+
+    def fault_of_parts(self, parts: Sequence[Any], promised: float) -> str:
+        """What is wrong with one kernel that is stored in several tensors."""
+        return self.fault_of(np.concatenate([part.reshape(-1) for part in parts]), promised)
 
     def _verdict(self, faults: Mapping[str, str], unlocated: list[str]) -> PromiseResult:
         broken = [f"{key} {fault}" for key, fault in faults.items() if fault]
@@ -166,6 +170,10 @@ class SharedValues(KernelPromise):
         """Too many values."""
         distinct = len(np.unique(values))
         return "" if distinct <= promised else f"holds {distinct} values, not {promised:.0f}"
+
+    def fault_of_parts(self, parts: Sequence[Any], promised: float) -> str:
+        """Each part counts by itself: an integer file has a scale for each."""
+        return next((fault for part in parts if (fault := self.fault_of(part, promised))), "")
 
     def projection(self, keras_model: Any) -> Projection | None:
         """Move each cluster as one: every weight becomes the mean of its cluster; the cluster at zero stays there."""
@@ -266,16 +274,29 @@ class SameInterface(Promise):
 
     def check_keras(self, keras_model: Any) -> PromiseResult:
         """Compare the model's shapes."""
-        found = tuple(keras_model.input_shape[1:]), tuple(keras_model.output_shape[1:])
-        return self.result(found == (self.input_shape, self.output_shape), f"takes {found[0]}, gives {found[1]}")
+        found = given_shape(keras_model.inputs), given_shape(keras_model.outputs)
+        wanted = self.input_shape, self.output_shape
+        same = all(_fits(shape, fixed) for shape, fixed in zip(found, wanted, strict=True))
+        return self.result(same, f"takes {found[0]}, gives {found[1]}")
 
     def check_litert(self, file: LiteRTFile, keras_model: Any) -> PromiseResult:
         """Compare the file's shapes by their number of elements: converters may drop axes of one element."""
         del keras_model
         main = file.model.subgraphs[0]
-        sizes = math.prod(file.shape(0, main.inputs[0])[1:]), math.prod(file.shape(0, main.outputs[0])[1:])
+        sizes = tuple(sum(math.prod(file.shape(0, tensor)[1:]) for tensor in part) for part in (main.inputs, main.outputs))
         wanted = math.prod(self.input_shape), math.prod(self.output_shape)
         return self.result(sizes == wanted, f"takes {sizes[0]} numbers, gives {sizes[1]}")
+
+
+def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether a shape is the wanted one; open axes take any length."""
+    return len(shape) == len(wanted) and all(a is None or a == b for a, b in zip(shape, wanted, strict=True))
+
+
+def given_shape(tensors: Sequence[Any]) -> tuple[Any, ...]:
+    """Shape of a model's input or output without the batch axis; of several the number of values that they hold together."""
+    shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
+    return shapes[0] if len(shapes) == 1 else (sum(math.prod(length or 1 for length in shape) for shape in shapes),)
 
 
 def _constant(values: Any, dtype: Any) -> Any:

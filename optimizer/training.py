@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from optimizer.answers import ANSWERING, right_answers
 from optimizer.context import Event, RunContext
 from optimizer.errors import RunError
 from optimizer.kernels import unwrapped
+from optimizer.losses import Loss, imitation_loss, main_output, task_loss, with_other_outputs
 from optimizer.model import Model
 from optimizer.promises import Projection
 from optimizer.sources.dataset import PreparedData, Task
@@ -23,9 +25,6 @@ REPORT_EVERY_S = 0.5
 WARM_UP_FRACTION = 0.05
 HOLD_UNTIL = 0.6
 STATISTICS_FRACTION = 0.125
-
-Loss = Callable[[Any, Any, Any], Any]
-"""(inputs, targets, outputs) -> scalar tensor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,36 +53,6 @@ class Schedule:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - fall) / max(1, steps - fall)))
 
 
-def task_loss(data: PreparedData) -> Loss:
-    """The loss that the task calls for: cross-entropy, mean squared error, or reconstruction error."""
-    import tensorflow as tf
-
-    losses = tf.keras.losses
-    if data.task is Task.CLASSIFICATION and data.output_shape[-1] == 1:
-        binary = losses.BinaryCrossentropy(from_logits=data.from_logits)
-        return lambda inputs, targets, outputs: binary(tf.reshape(tf.cast(targets, tf.float32), tf.shape(outputs)), outputs)
-    if data.task is Task.CLASSIFICATION:
-        sparse = losses.SparseCategoricalCrossentropy(from_logits=data.from_logits)
-        return lambda inputs, targets, outputs: sparse(targets, outputs)
-    return lambda inputs, targets, outputs: tf.reduce_mean(
-        tf.math.squared_difference(tf.reshape(targets, tf.shape(outputs)), outputs)
-    )
-
-
-def imitation_loss(teacher: Any, data: PreparedData) -> Loss:
-    """For data without labels: come close to what the original model says of the same inputs."""
-    import tensorflow as tf
-
-    def loss(inputs: Any, targets: Any, outputs: Any) -> Any:
-        del targets
-        wanted = tf.stop_gradient(teacher(inputs, training=False))
-        if data.output_shape[-1] > 1 and not data.from_logits:
-            return tf.reduce_mean(tf.keras.losses.kl_divergence(wanted, outputs))
-        return tf.reduce_mean(tf.math.squared_difference(wanted, outputs))
-
-    return loss
-
-
 def held_projections(model: Model, keras_model: Any) -> list[Projection]:
     """Projections that keep every promise of `model` on `keras_model` while it trains."""
     found = (promise.projection(keras_model) for promise in model.promises)
@@ -108,7 +77,7 @@ def fit(
         projections: Run after every optimizer step, in order.
 
     Returns:
-        The last epoch's means: loss, validation_loss and, for a classifier, validation_accuracy.
+        The last epoch's means: loss, validation_loss and, where answers are right or wrong, validation_accuracy.
 
     Raises:
         Cancelled: someone asked the run to stop.
@@ -120,6 +89,7 @@ def fit(
     samples = len(data.dataset.train)
     if loss is None:
         loss = imitation_loss(context.original.keras, data) if data.task is Task.UNLABELLED else task_loss(data)
+    loss = with_other_outputs(loss, context.original.keras, data)
     total = schedule.steps(samples)
     _quicken_moving_averages(keras_model, total)
     optimizer = tf.keras.optimizers.Adam(schedule.learning_rate)
@@ -134,7 +104,7 @@ def fit(
         for inputs, targets in data.batches(data.dataset.train, schedule.batch_size, order):
             context.check_cancelled()
             optimizer.learning_rate.assign(schedule.learning_rate_at(clock.steps, total))
-            loss_sum += step_function(tf.constant(inputs), tf.constant(targets)) * len(inputs)
+            loss_sum += step_function(tensors(inputs), tf.constant(targets)) * len(targets)
             clock.tick()
         means = {"loss": float(loss_sum) / samples, **_validate(judge, data)}
         if not math.isfinite(means["loss"]):
@@ -159,6 +129,13 @@ def _quicken_moving_averages(keras_model: Any, steps: int) -> None:
         inner = unwrapped(layer)
         if type(inner).__name__ == "BatchNormalization":
             inner.momentum = min(inner.momentum, quickest)
+
+
+def tensors(inputs: Any) -> Any:
+    """A batch as a tensor, or as a list of them for a model of several inputs."""
+    import tensorflow as tf
+
+    return [tf.constant(part) for part in inputs] if isinstance(inputs, list) else tf.constant(inputs)
 
 
 def _training_step(keras_model: Any, optimizer: Any, loss: Loss, projections: Sequence[Projection]) -> Callable[[Any, Any], Any]:
@@ -203,24 +180,17 @@ def _validate(judge: Callable[[Any, Any], Any], data: PreparedData) -> dict[str,
     number = min(len(split), VALIDATION_SAMPLES)
     if number == 0:
         return {}
-    loss_sum, correct = 0.0, 0
+    loss_sum, right, counted = 0.0, 0.0, 0.0
     for inputs, targets in data.batches(split, VALIDATION_BATCH, np.arange(number)):
-        loss, outputs = judge(tf.constant(inputs), tf.constant(targets))
-        loss_sum += float(loss) * len(inputs)
-        if data.task is Task.CLASSIFICATION:
-            correct += int((predicted_classes(outputs.numpy(), from_logits=data.from_logits) == targets).sum())
+        loss, outputs = judge(tensors(inputs), tf.constant(targets))
+        loss_sum += float(loss) * len(targets)
+        if data.task in ANSWERING:
+            hits, answers = right_answers(main_output(outputs, data).numpy(), targets, data)
+            right, counted = right + float(hits.sum()), counted + float(answers.sum())
     means = {"validation_loss": loss_sum / number}
-    if data.task is Task.CLASSIFICATION:
-        means["validation_accuracy"] = correct / number
+    if counted:
+        means["validation_accuracy"] = right / counted
     return means
-
-
-def predicted_classes(outputs: Any, *, from_logits: bool) -> Any:
-    """Class numbers (n,) from a classifier's outputs (n, classes), or (n, 1) for two classes."""
-    flat = np.asarray(outputs).reshape(len(outputs), -1)
-    if flat.shape[1] == 1:
-        return (flat[:, 0] > (0.0 if from_logits else 0.5)).astype(np.int64)
-    return flat.argmax(axis=1)
 
 
 class _Clock:

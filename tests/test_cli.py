@@ -205,3 +205,12 @@ def test_data_that_do_not_fit_are_refused_in_one_line_and_without_tensorflow(tmp
     assert done.stdout.strip() == "False 2"
     assert done.stderr.count("\n") == 1
     assert "[DATA_MODEL_MISMATCH]" in done.stderr
+
+
+def test_a_task_that_there_is_not_is_refused_before_any_work(
+    capsys: pytest.CaptureFixture[str], recipe: Path, tmp_path: Path
+) -> None:
+    arguments = ["run", "--model", str(SAMPLE), "--data", "digits", "--recipe", str(recipe), "--out", str(tmp_path / "out")]
+    line = refused(capsys, [*arguments, "--task", "guess"])
+    assert "multi_label" in line
+    assert "[BAD_SETTING]" in line

@@ -121,47 +121,6 @@ def tiny_net(inputs: int, outputs: int, activation: str) -> Any:
     return tf.keras.Sequential([layers.Input((inputs,)), layers.Dense(8, "relu"), layers.Dense(outputs, activation)])
 
 
-@pytest.mark.parametrize(
-    ("task", "outputs", "activation", "metric"),
-    [
-        ("regression", 1, "linear", "mae"),
-        ("reconstruction", 6, "linear", "mse"),
-        ("binary", 1, "sigmoid", "accuracy"),
-        ("logits", 3, "linear", "accuracy"),
-    ],
-)
-def test_every_task_runs_through_training_and_quantization(
-    tmp_path: Path, task: str, outputs: int, activation: str, metric: str
-) -> None:
-    random = np.random.default_rng(0)
-    x = random.random((240, 6), np.float32)
-    y = {
-        "regression": x.sum(1) + 0.5,
-        "reconstruction": None,
-        "binary": (x[:, 0] > 0.5).astype(int),
-        "logits": (x[:, 0] * 3).astype(int),
-    }[task]
-    np.savez(tmp_path / "data.npz", **{"x": x} if y is None else {"x": x, "y": y})
-    model = saved(tiny_net(6, outputs, activation), tmp_path / "model.keras")
-    distill = {"technique": "knowledge_distillation", "epochs": 1}
-    job = job_for(
-        tmp_path,
-        distill,
-        PRUNE,
-        {"technique": "weight_clustering", "epochs": 1, "number_of_clusters": 4},
-        {"technique": "quantization_aware_training", "epochs": 1},
-        model=model,
-        model_name=model.name,
-        data=DataSource(name="data.npz", path=tmp_path / "data.npz"),
-    )
-    report = perform(job, lambda event: None, never)
-    assert metric in report["result"]
-    assert report["comparison"]["quality"]["metric"] == metric
-    assert np.isfinite(report["result"][metric]["value"])
-    if task == "logits":
-        assert report["data"]["from_logits"] is True
-
-
 def test_unlabelled_samples_give_a_classifier_its_agreement(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).random((120, 6), np.float32))
     model = saved(tiny_net(6, 3, "softmax"), tmp_path / "model.keras")

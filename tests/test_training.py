@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from optimizer.answers import predicted_classes
 from optimizer.context import Event, RunContext
 from optimizer.errors import RunError
+from optimizer.losses import task_loss
 from optimizer.model import copy_of
 from optimizer.sources.dataset import Task
-from optimizer.training import Schedule, fit, predicted_classes, task_loss
+from optimizer.training import Schedule, fit
 
 PLAN = Schedule(epochs=2, batch_size=64, learning_rate=1e-3)
 

@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-HIGHER_IS_BETTER = {"accuracy": True, "agreement": True, "auc": True, "mae": False, "mse": False, "deviation": False}
+HIGHER_IS_BETTER = {"accuracy": True, "agreement": True, "auc": True, "f1": True, "mae": False, "mse": False, "deviation": False}
 """ "deviation" is the mean absolute difference from the float32 baseline's outputs."""

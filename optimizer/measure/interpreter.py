@@ -64,6 +64,16 @@ class LoadedFile:
         shaped = np.asarray(samples).reshape(self.input["shape"])
         self._interpreter.set_tensor(self.input["index"], _quantized(shaped, self.input))
 
+    def set_every_input(self, random: np.random.Generator) -> None:
+        """Fill each of the inputs with numbers above 0, up to 1.
+
+        Inputs of whole numbers get ones: a sample of zeros only would be padding to models that mask it.
+        """
+        for details in self._interpreter.get_input_details():
+            values = 1.0 - random.random(tuple(details["shape"]), dtype=np.float32)
+            whole = np.issubdtype(details["dtype"], np.integer) and not details["quantization"][0]
+            self._interpreter.set_tensor(details["index"], _quantized(np.ceil(values) if whole else values, details))
+
     def invoke(self) -> None:
         """Run the graph once, from a fresh state: recurrent operators keep theirs from sample to sample unless told otherwise.
 

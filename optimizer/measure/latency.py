@@ -67,7 +67,7 @@ def measure_latency(
     loaded = [LoadedFile(content, threads=threads, sample_shape=sample_shape) for content in files]
     per_block = []
     for file in loaded:
-        file.set_input(random.random(tuple(file.input["shape"]), dtype=np.float32))
+        file.set_every_input(random)
         warm = _block(file, WARM_UP_INVOCATIONS)
         per_block.append(max(1, min(2_000, round(BLOCK_MS / max(float(np.median(warm)), 1e-4)))))
     blocks: list[list[FloatArray]] = [[] for _ in files]

@@ -17,27 +17,54 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A value with its 95 % interval and the number of samples it rests on."""
+    """A value with its 95 % interval and the number of samples it rests on.
+
+    `per` says what the value counts where that is not the sample: "label", "step".
+    """
 
     value: float
     low: float
     high: float
     n: int
+    per: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+        """Plain JSON; `per` only where it says something."""
+        record = {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+        return {**record, "per": self.per} if self.per else record
 
 
 def proportion_interval(successes: int, n: int) -> Interval:
     """Wilson's score interval of a proportion (Wilson 1927); stays inside [0, 1] and honest near its ends."""
     if n == 0:
         return Interval(value=math.nan, low=0.0, high=1.0, n=0)
-    p = successes / n
+    low, high = _wilson(successes / n, n)
+    return Interval(value=successes / n, low=low, high=high, n=n)
+
+
+def clustered_proportion_interval(successes: FloatArray, counted: FloatArray, *, per: str) -> Interval:
+    """Share of `successes` (n,) among all that was `counted` (n,) in n samples, whose answers resemble each other.
+
+    Wilson's interval for the number of independent answers that would vary as much (Korn & Graubard 1998, Survey Methodology 24:193):
+    a thousand pixels of one image are no thousand trials. Where nothing varies, that number is the number of samples.
+    """
+    n, total = len(counted), float(counted.sum())
+    if total == 0:
+        return Interval(value=math.nan, low=0.0, high=1.0, n=n, per=per)
+    p = float(successes.sum()) / total
+    residuals = (successes - p * counted) / (total / n)
+    variance = float(np.var(residuals, ddof=1)) / n if n > 1 else 0.0
+    effective = p * (1 - p) / variance if variance > 0 and 0 < p < 1 else float(n)
+    bounds = _wilson(p, min(max(effective, 1.0), total))
+    return Interval(value=p, low=bounds[0], high=bounds[1], n=n, per=per)
+
+
+def _wilson(p: float, n: float) -> tuple[float, float]:
+    """Wilson's bounds for a share `p` of `n` trials."""
     denominator = 1 + Z_95**2 / n
     centre = (p + Z_95**2 / (2 * n)) / denominator
     half = Z_95 * math.sqrt(p * (1 - p) / n + Z_95**2 / (4 * n**2)) / denominator
-    return Interval(value=p, low=max(0.0, min(centre - half, p)), high=min(1.0, max(centre + half, p)), n=n)
+    return max(0.0, min(centre - half, p)), min(1.0, max(centre + half, p))
 
 
 def mean_interval(values: FloatArray) -> Interval:

@@ -104,6 +104,7 @@ def bring_data(
     label: str = "",
     test: tuple[BinaryIO, str] | None = None,
     scaling: str = "auto",
+    task: str = "auto",
     key: str | None = None,
 ) -> Run:
     """Store uploaded data, or name a bundled set, and queue the inspection; only when that succeeds does the project change.
@@ -114,6 +115,7 @@ def bring_data(
         label: Name of the label column of a .csv; empty to look for the usual names.
         test: A second file (stream, name) that holds the test split.
         scaling: "auto", or the name of one input scaling.
+        task: "auto", or the task that the model and the data do not tell.
 
     Raises:
         KeyError: there is no such project.
@@ -135,6 +137,8 @@ def bring_data(
         source["test"] = {"sha256": test_file.sha256, "name": test_file.name}
     if scaling != "auto":
         source["scaling"] = scaling
+    if task != "auto":
+        source["task"] = task
     return store.submit(project_id, RunKind.INSPECT_DATA, name=printable(name, 200), inputs={"data": source}, key=key)
 
 

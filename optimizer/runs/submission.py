@@ -41,7 +41,7 @@ class Order:
         if self.kind not in (RunKind.BASELINE, RunKind.EXPERIMENT):
             return None
         source = self.inputs.get("data") or {}
-        data = {name: source.get(name) for name in ("bundled", "sha256", "label", "scaling") if source.get(name)}
+        data = {name: source.get(name) for name in ("bundled", "sha256", "label", "scaling", "task") if source.get(name)}
         data["test"] = (source.get("test") or {}).get("sha256")
         model = (self.inputs.get("model") or {}).get("sha256")
         seed = 0 if self.recipe is None else self.recipe.seed

@@ -86,9 +86,9 @@ class Workspace:
         )
 
     def _data(self, source: Mapping[str, Any]) -> DataSource:
-        scaling = source.get("scaling", "auto")
+        scaling, task = source.get("scaling", "auto"), source.get("task", "auto")
         if "bundled" in source:
-            return DataSource(name=source["bundled"], scaling=scaling)
+            return DataSource(name=source["bundled"], scaling=scaling, task=task)
         test = source.get("test")
         return DataSource(
             name=source["name"],
@@ -96,6 +96,7 @@ class Workspace:
             label=source.get("label", ""),
             test_path=None if test is None else self._input("test", test),
             scaling=scaling,
+            task=task,
         )
 
     def _input(self, name: str, file: Mapping[str, Any]) -> Path:

@@ -10,23 +10,44 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.sources.joined import InputSpec
+
 Array = npt.NDArray[Any]
+
+IGNORED = -1
+"""Class number of a step that neither trains nor counts: padding, and whatever the person marked so."""
 
 
 class Task(StrEnum):
     """What the model is for; it decides loss, metric and the wording of every chart."""
 
     CLASSIFICATION = "classification"
+    MULTI_LABEL = "multi_label"
+    PER_STEP = "per_step"
     REGRESSION = "regression"
     RECONSTRUCTION = "reconstruction"
     UNLABELLED = "unlabelled"
 
 
+TASK_WORDS = {
+    Task.CLASSIFICATION: "one class a sample",
+    Task.MULTI_LABEL: "any number of labels a sample, yes or no for each",
+    Task.PER_STEP: "a class for each step of a sequence or each pixel of an image",
+    Task.REGRESSION: "numbers to predict",
+    Task.RECONSTRUCTION: "the model gives back its input; labels 0 and 1 of the test part mark anomalies",
+    Task.UNLABELLED: "no labels: outputs are compared with the original model's",
+}
+"""Each task in words, for the command line's help and the Model & Data page."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Samples of one split: `x` (n, ...) in the dtype it was stored with, `y` (n,) or (n, k), None without labels."""
+    """Samples of one split: `x` (n, ...) in the dtype it was stored with, `y` (n, ...), None without labels.
 
-    x: Array
+    `x` is an Array, or JoinedSamples for a model of several inputs.
+    """
+
+    x: Any
     y: Array | None
 
     def __len__(self) -> int:
@@ -37,9 +58,10 @@ class Split:
 class Dataset:
     """Data as a file holds it, split into four disjoint parts; nothing is scaled or reshaped yet.
 
-    `labels` says what `y` holds: "class" (int64 class numbers, shape (n,)), "one_hot" was already turned into "class",
-    "value" (float32 targets, shape (n,) or (n, k)), "none". `class_names` has a name for each class number.
-    `kind` is "images", "table" or "arrays".
+    `labels` says what `y` holds: "class" (int64 class numbers, shape (n,); one-hot labels were turned into them), "value" (float32
+    targets, shape (n, ...)), "none"; once matched to a model also "steps" (int64 class numbers (n, *steps), IGNORED where a step does
+    not count) and "labels" (uint8 0 or 1, in the shape of the output). `class_names` has a name for each class number or label.
+    `kind` is "images", "table" or "arrays". `output_name` is the output that the labels are for, where the data name one.
     """
 
     name: str
@@ -52,6 +74,7 @@ class Dataset:
     validation: Split
     test: Split
     notes: tuple[str, ...] = ()
+    output_name: str = ""
 
     def counts(self) -> dict[str, int]:
         """Number of samples in each split."""
@@ -91,7 +114,9 @@ class PreparedData:
     """A data set matched to one model: task found, shapes agreed, scaling chosen.
 
     `input_shape` and `output_shape` are the model's, without the batch axis. `from_logits` is true where a classifier ends
-    without softmax or sigmoid.
+    without softmax or sigmoid; `independent` where each of its outputs is a yes or no of its own (sigmoid units).
+    Where the model has several inputs, `joined` describes each in the model's order, and `input_shape` is that of the first. Where it has
+    several outputs (`output_count`), `output` is the position of the one that the task is about.
     """
 
     dataset: Dataset
@@ -100,25 +125,47 @@ class PreparedData:
     output_shape: tuple[int, ...]
     input_dtype: str
     from_logits: bool
+    independent: bool = False
+    joined: tuple[InputSpec, ...] = ()
+    output: int = 0
+    output_count: int = 1
     scaling: InputScaling = UNSCALED
     notes: tuple[str, ...] = ()
 
-    def inputs(self, x: Array) -> Array:
-        """Stored samples (n, ...) as the model's input batch (n, *input_shape), float32 unless the model takes integers."""
+    @property
+    def is_joined(self) -> bool:
+        """Whether the model has several inputs or several outputs."""
+        return bool(self.joined) or self.output_count > 1
+
+    def inputs(self, x: Any) -> Any:
+        """Stored samples (n, ...) as the model's input batch (n, *input_shape), float32 unless the model takes integers.
+
+        For several inputs a list of such batches, in the model's order.
+        """
+        if self.joined:
+            arrays = list(x.arrays.values())
+            return [
+                part.reshape((len(x), *spec.shape)).astype(spec.dtype) for part, spec in zip(arrays, self.joined, strict=True)
+            ]
         batch = np.asarray(x).reshape((len(x), *self.input_shape))
         if self.input_dtype != "float32":
             return batch.astype(self.input_dtype)
         return self.scaling.apply(batch)
 
     def targets(self, split: Split) -> Array:
-        """What a loss compares the outputs with: class numbers (n,), values (n, *output_shape), or the inputs themselves."""
+        """What a loss compares the outputs with.
+
+        Class numbers int64 (n,), or (n, *steps) with IGNORED where a step does not count; values or labels float32 (n, *output_shape);
+        or the inputs themselves.
+        """
         if self.task in (Task.RECONSTRUCTION, Task.UNLABELLED) or split.y is None:
-            return self.inputs(split.x)
-        if self.task is Task.CLASSIFICATION:
+            inputs: Array = self.inputs(split.x)[0] if self.joined else self.inputs(split.x)
+            return inputs
+        if self.task in (Task.CLASSIFICATION, Task.PER_STEP):
             return split.y.astype(np.int64)
         return split.y.astype(np.float32).reshape((len(split), *self.output_shape))
 
-    def batches(self, split: Split, batch_size: int, order: npt.NDArray[np.int64] | None = None) -> Iterator[tuple[Array, Array]]:
+    def batches(self, split: Split, batch_size: int, order: npt.NDArray[np.int64] | None = None) -> Iterator[tuple[Any, Array]]:
         """Yield (inputs, targets) of at most `batch_size` samples, in `order` (sample numbers) or as stored."""
         order = np.arange(len(split)) if order is None else order
         for start in range(0, len(order), batch_size):
@@ -135,6 +182,8 @@ class PreparedData:
             "task": self.task.value,
             "input_scaling": self.scaling.to_json(),
             "from_logits": self.from_logits,
+            **({"inputs": [spec.name for spec in self.joined]} if self.joined else {}),
+            **({"output": self.output} if self.output_count > 1 else {}),
             "class_names": list(self.dataset.class_names),
             "notes": [*self.dataset.notes, *self.notes],
         }

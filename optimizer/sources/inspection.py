@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from optimizer.job import DataSource
-from optimizer.sources.dataset import Array, Dataset, PreparedData
+from optimizer.sources.dataset import IGNORED, TASK_WORDS, Array, Dataset, PreparedData
 from optimizer.sources.fit import prepare
+from optimizer.sources.joined import JoinedSamples, parts_of
 from optimizer.sources.preflight import read_model_summary
 from optimizer.sources.readers import read_dataset
 from optimizer.sources.scaling import expected_range_in_words, value_range
@@ -33,9 +34,9 @@ def inspect_data(source: DataSource, model_path: Path | None, model_name: str, s
     """What was understood of a data set, matched to a model where one is given.
 
     Returns:
-        name, sha256, kind, labels, task (None without a model), class_names, sample_shape, dtype, value_range, expects, splits (counts),
-        class_balance (one record a class with its count in each split), notes, preview (up to 24 records of `label` and either
-        `image`, a PNG in base64, or `row`, the first numbers).
+        name, sha256, kind, labels, inputs (of a model of several), task and task_words (None without a model), class_names,
+        sample_shape, dtype, value_range, expects, splits (counts), class_balance (one record a class with its count in each split),
+        notes, preview (up to 24 records of `label` and either `image`, a PNG in base64, or `row`, the first numbers).
 
     Raises:
         InputError: The data are at fault, or do not go with the model.
@@ -45,7 +46,7 @@ def inspect_data(source: DataSource, model_path: Path | None, model_name: str, s
     expects = ""
     if model_path is not None:
         summary = read_model_summary(model_path, name=model_name)
-        prepared = prepare(dataset, summary)
+        prepared = prepare(dataset, summary, source.task)
         dataset, expects = prepared.dataset, expected_range_in_words(summary)
     return {
         "name": dataset.name,
@@ -53,9 +54,11 @@ def inspect_data(source: DataSource, model_path: Path | None, model_name: str, s
         "kind": dataset.kind,
         "labels": dataset.labels,
         "task": None if prepared is None else prepared.task.value,
+        "task_words": None if prepared is None else TASK_WORDS[prepared.task],
         "class_names": list(dataset.class_names),
-        "sample_shape": list(dataset.train.x.shape[1:]),
-        "dtype": str(dataset.train.x.dtype),
+        "sample_shape": list(_first(dataset.train.x).shape[1:]),
+        "dtype": str(_first(dataset.train.x).dtype),
+        "inputs": _inputs(dataset.train.x),
         "value_range": value_range(dataset),
         "expects": expects,
         "splits": dataset.counts(),
@@ -66,14 +69,14 @@ def inspect_data(source: DataSource, model_path: Path | None, model_name: str, s
 
 
 def class_balance(dataset: Dataset) -> list[dict[str, Any]]:
-    """Samples of each class in each split: [{"class": name, "train": n, ..., "total": n}, ...]; empty without classes."""
-    if dataset.labels != "class":
+    """Samples (or steps) of each class in each split: [{"class": name, "train": n, ..., "total": n}, ...]; empty without classes."""
+    if dataset.labels not in ("class", "steps", "labels"):
         return []
     count = len(dataset.class_names)
     columns: dict[str, Array] = {}
     for name in SPLITS:
         y = getattr(dataset, name).y
-        columns[name] = np.bincount(np.empty(0, np.int64) if y is None else y, minlength=count)
+        columns[name] = np.zeros(count, np.int64) if y is None else _counts(y, dataset.labels, count)
     records = []
     for number, class_name in enumerate(dataset.class_names):
         counts = {name: int(column[number]) for name, column in columns.items()}
@@ -81,19 +84,42 @@ def class_balance(dataset: Dataset) -> list[dict[str, Any]]:
     return records
 
 
+def _counts(y: Array, labels: str, count: int) -> Array:
+    """How often each class or label occurs."""
+    if labels == "labels":
+        return np.asarray(y.reshape((-1, y.shape[-1])).sum(axis=0, dtype=np.int64))
+    return np.bincount(y[y != IGNORED], minlength=count)
+
+
 def preview(dataset: Dataset) -> list[dict[str, Any]]:
     """Up to 24 training samples, the classes taking turns."""
     x, y = dataset.train.x, dataset.train.y
-    low, high = float(x.min()), float(x.max())
+    low, high = (0.0, 1.0) if isinstance(x, JoinedSamples) else (float(x.min()), float(x.max()))
     records = []
     for number in _turns(dataset):
         label = None if y is None else _label_text(dataset, y[number])
         picture = as_picture(x[number], low, high) if dataset.kind == "images" else None
-        row = (
-            None if picture else [float(f"{value:.6g}") for value in np.ravel(x[number])[:MAX_PREVIEW_COLUMNS].astype(np.float64)]
-        )
+        row = None if picture else [float(f"{value:.6g}") for value in _flat(x[number])[:MAX_PREVIEW_COLUMNS].astype(np.float64)]
         records.append({"label": label, "image": picture, "row": row})
     return records
+
+
+def _first(x: Any) -> Array:
+    """The samples, those of the first input where there are several."""
+    array: Array = next(iter(parts_of(x, "").values()))
+    return array
+
+
+def _inputs(x: Any) -> list[dict[str, Any]]:
+    """Name, sample shape and dtype of each of several inputs; empty for one."""
+    if not isinstance(x, JoinedSamples):
+        return []
+    return [{"name": name, "shape": list(array.shape[1:]), "dtype": str(array.dtype)} for name, array in x.arrays.items()]
+
+
+def _flat(sample: Any) -> Array:
+    """One sample's numbers, those of all inputs one after the other."""
+    return np.concatenate([np.ravel(part) for part in parts_of(sample, "").values()])
 
 
 def _turns(dataset: Dataset) -> list[int]:
@@ -110,8 +136,13 @@ def _turns(dataset: Dataset) -> list[int]:
 
 
 def _label_text(dataset: Dataset, value: Array) -> str:
-    if dataset.labels == "class" and int(value) < len(dataset.class_names):
-        return dataset.class_names[int(value)]
+    names = dataset.class_names
+    if dataset.labels == "class" and int(value) < len(names):
+        return names[int(value)]
+    if dataset.labels == "labels" and value.shape == (len(names),):
+        return ", ".join(names[number] for number in np.flatnonzero(value)[:6]) or "none"
+    if dataset.labels == "steps":
+        return " ".join(names[number] if number != IGNORED else "·" for number in np.ravel(value)[:8])
     return ", ".join(f"{number:.4g}" for number in np.ravel(value)[:4])
 
 

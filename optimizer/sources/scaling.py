@@ -8,18 +8,22 @@ from typing import Any
 import numpy as np
 
 from optimizer.sources.dataset import UNSCALED, Array, Dataset, InputScaling, PreparedData
+from optimizer.sources.joined import parts_of
 from optimizer.sources.summary import LayerSummary, ModelSummary
 
-RAW_INPUT = ("Rescaling", "Normalization", "Embedding", "GATHER", "EMBEDDING_LOOKUP")
-"""First layers that take raw values: any scaling before them would be one too many."""
+RAW_INPUT = ("Rescaling", "Normalization", "Embedding", "Masking", "GATHER", "EMBEDDING_LOOKUP")
+"""First layers that take raw values: any scaling before them would be one too many, or move the value that marks padding."""
 
 
 def value_range(dataset: Dataset) -> str:
     """The range of the training samples in words: "whole numbers 0 to 255", "numbers -1.5 to 2.25"."""
-    x = dataset.train.x
-    low, high = float(x.min()), float(x.max())
+    ranges = [_range_in_words(x) for x in parts_of(dataset.train.x, "").values()]
+    return "; ".join(ranges)
+
+
+def _range_in_words(x: Array) -> str:
     kind = "whole numbers" if _whole(x) else "numbers"
-    return f"{kind} {low:.4g} to {high:.4g}"
+    return f"{kind} {float(x.min()):.4g} to {float(x.max()):.4g}"
 
 
 def scaling_candidates(prepared: PreparedData, summary: ModelSummary | None = None) -> list[InputScaling]:
@@ -29,6 +33,8 @@ def scaling_candidates(prepared: PreparedData, summary: ModelSummary | None = No
         prepared: The data, matched to the model; statistics come from its train split only.
         summary: The model, to see whether it scales its input itself.
     """
+    if prepared.joined:
+        return [UNSCALED]
     x = prepared.dataset.train.x
     first = None if summary is None else first_layer(summary)
     if prepared.input_dtype != "float32" or (first is not None and first.class_name in RAW_INPUT):

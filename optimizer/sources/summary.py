@@ -11,6 +11,12 @@ Shape = tuple[int | None, ...]
 """A tensor's shape with the batch axis first; None where an axis is open."""
 
 
+MOVING = frozenset({"Flatten", "Reshape", "Permute", "Dropout", "Cropping1D", "Cropping2D", "RepeatVector"})
+"""Layers that hand on the numbers they get."""
+
+ACTIVATION_LAYERS = {"Softmax": "softmax", "ReLU": "relu"}
+
+
 class Verdict(StrEnum):
     """What a technique can do with one layer."""
 
@@ -136,6 +142,7 @@ class ModelSummary:
     output_shapes: tuple[Shape | None, ...]
     output_layers: tuple[str, ...]
     input_dtypes: tuple[str, ...] = ("float32",)
+    input_names: tuple[str, ...] = ()
     input_quantization: tuple[Quantization | None, ...] = ()
     training_config: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -171,13 +178,26 @@ class ModelSummary:
     @property
     def output_activation(self) -> str:
         """Activation that the first output ends in: "softmax", "sigmoid", "linear", ..."""
-        layer = self.layer(self.output_layers[0])
-        if layer.class_name == "Softmax":
-            return "softmax"
-        if layer.class_name == "ReLU":
-            return "relu"
-        if layer.class_name in {"Flatten", "Reshape"} and layer.inbound:
-            return self.layer(layer.inbound[0]).activation
+        return self.activation_of(self.output_layers[0])
+
+    def activation_of(self, name: str) -> str:
+        """Activation that the layer of that name ends in; layers that only move numbers pass on that of the layer before them."""
+        seen: set[str] = set()
+        layer = self.layer(name)
+        while layer.class_name in MOVING and len(layer.inbound) == 1 and layer.name not in seen:
+            seen.add(layer.name)
+            layer = self.layer(layer.inbound[0])
+        if layer.class_name in ACTIVATION_LAYERS:
+            return ACTIVATION_LAYERS[layer.class_name]
+        if layer.class_name == "TFOpLambda":
+            return str(layer.config.get("function", "linear")).rpartition(".")[2]
+        inner = layer.config.get("layer")
+        if layer.class_name == "TimeDistributed" and isinstance(inner, Mapping):
+            config = inner.get("config")
+            inside = LayerSummary(
+                name="", class_name=str(inner.get("class_name")), config=config if isinstance(config, Mapping) else {}
+            )
+            return ACTIVATION_LAYERS.get(inside.class_name, inside.activation)
         return layer.activation
 
     def to_json(self) -> dict[str, Any]:
@@ -195,6 +215,7 @@ class ModelSummary:
             "output_shapes": [None if shape is None else list(shape) for shape in self.output_shapes],
             "output_layers": list(self.output_layers),
             "input_dtypes": list(self.input_dtypes),
+            "input_names": list(self.input_names),
             "input_quantization": [None if found is None else found.to_json() for found in self.input_quantization],
             "output_activation": self.output_activation,
             "training_config": dict(self.training_config),
@@ -228,6 +249,7 @@ def model_summary_from_json(record: Mapping[str, Any]) -> ModelSummary:
         output_shapes=tuple(None if shape is None else tuple(shape) for shape in record["output_shapes"]),
         output_layers=tuple(record["output_layers"]),
         input_dtypes=tuple(record["input_dtypes"]),
+        input_names=tuple(record.get("input_names", ())),
         input_quantization=tuple(
             None if found is None else Quantization(**found) for found in record.get("input_quantization", [])
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from optimizer.errors import RunError
+from optimizer.promises import given_shape
 from optimizer.surgery.rebuilding import rebuilt
 
 WIDTH_SETTING = {
@@ -52,8 +53,8 @@ def narrower_copy(keras_model: Any, factor: float, *, input_shape: tuple[int, ..
         student = rebuilt(keras_model, make)
     except (ValueError, TypeError) as error:
         raise _refusal(str(error)) from error
-    if tuple(student.input_shape[1:]) != input_shape or tuple(student.output_shape[1:]) != output_shape:
-        raise _refusal(f"the copy would give outputs of shape {student.output_shape[1:]}")
+    if given_shape(student.inputs) != input_shape or given_shape(student.outputs) != output_shape:
+        raise _refusal(f"the copy would give outputs of shape {given_shape(student.outputs)}")
     return student
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from optimizer.runs.store import Store
 from pages.components import palette
-from pages.components.compared import QUALITY_WORDS, Row, budget_misses, differing_settings
+from pages.components.compared import Row, budget_misses, differing_settings
 from pages.components.deltas import Delta, latency_delta, quality_delta, size_delta
 from pages.components.downloads import draw_downloads, show_refused_download
 from pages.components.format import bytes_text, literal, ms_text
@@ -34,7 +34,7 @@ def draw_table(store: Store, rows: Sequence[Row], look: Look, draw_coming: Calla
 
 def _headings(rows: Sequence[Row]) -> list[str]:
     quality = next((row.quality for row in rows if row.quality), None)
-    words = "Quality" if quality is None else QUALITY_WORDS[quality.metric].capitalize()
+    words = "Quality" if quality is None else quality.words[:1].upper() + quality.words[1:]
     samples = f", {quality.n:,} samples" if quality and quality.n else ""
     return ["Run", "File", "Compressed", "Latency, p50", words + samples, "Download"]
 

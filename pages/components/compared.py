@@ -12,13 +12,14 @@ from optimizer.measure.direction import HIGHER_IS_BETTER
 from optimizer.runs.run import Run
 from pages.components.format import bytes_text, count_text, ms_text, percent_text, significant
 
-QUALITY_ORDER = ("accuracy", "agreement", "auc", "mae", "mse", "deviation")
+QUALITY_ORDER = ("accuracy", "agreement", "auc", "mae", "mse", "f1", "deviation")
 """Which metric stands for a run's quality where it has several: what the task is judged by comes first."""
 FRACTIONS = frozenset({"accuracy", "agreement"})
 QUALITY_WORDS = {
     "accuracy": "accuracy",
     "agreement": "agreement with the original",
     "auc": "AUC",
+    "f1": "F1",
     "mae": "mean absolute error",
     "mse": "mean squared error",
     "deviation": "deviation from the original",
@@ -27,23 +28,30 @@ QUALITY_QUESTIONS = {
     "accuracy": "How accurate?",
     "agreement": "How alike?",
     "auc": "How good?",
+    "f1": "How good?",
     "mae": "How wrong?",
     "mse": "How wrong?",
     "deviation": "How far off?",
 }
-QUALITY_SHORT = {"accuracy": "", "agreement": "", "auc": "AUC ", "mae": "MAE ", "mse": "MSE ", "deviation": ""}
-_DATA_KEYS = ("bundled", "sha256", "label", "scaling")
+QUALITY_SHORT = {"accuracy": "", "agreement": "", "auc": "AUC ", "f1": "F1 ", "mae": "MAE ", "mse": "MSE ", "deviation": ""}
+_DATA_KEYS = ("bundled", "sha256", "label", "scaling", "task")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """A quality metric with its 95 % interval; `n` samples."""
+    """A quality metric with its 95 % interval; `n` samples. `per` says what it counts where that is not the sample ("label", "step")."""
 
     metric: str
     value: float
     low: float | None = None
     high: float | None = None
     n: int | None = None
+    per: str = ""
+
+    @property
+    def words(self) -> str:
+        """The metric in words: "accuracy per label"."""
+        return QUALITY_WORDS[self.metric] + (f" per {self.per}" if self.per else "")
 
     @property
     def higher_is_better(self) -> bool:
@@ -100,12 +108,19 @@ AXES = {
 
 def quality_of(metrics: Mapping[str, Any] | None) -> Quality | None:
     """The metric that a run's quality is judged by, or None where it has none."""
+    return next(iter(qualities_of(metrics)), None)
+
+
+def qualities_of(metrics: Mapping[str, Any] | None) -> list[Quality]:
+    """Every quality metric of a run, what it is judged by first."""
+    found = []
     for metric in QUALITY_ORDER:
         record = (metrics or {}).get(metric)
         if isinstance(record, Mapping) and record.get("value") is not None:
             low, high, n = (record.get(name) for name in ("low", "high", "n"))
-            return Quality(metric=metric, value=record["value"], low=low, high=high, n=n)
-    return None
+            per = printable(record.get("per") or "", 20)
+            found.append(Quality(metric=metric, value=record["value"], low=low, high=high, n=n, per=per))
+    return found
 
 
 def quality_text(metric: str, value: float | None) -> str:
@@ -204,9 +219,7 @@ def budget_misses(row: Row, baseline: Row, budget: Mapping[str, Any]) -> list[st
             misses.append(f"{axis.title} {axis.text(value)} is above {axis.text(float(limit))}")
     least = least_quality(baseline, budget)
     if least is not None and row.quality is not None and row.quality.value < least:
-        misses.append(
-            f"{QUALITY_WORDS[row.quality.metric]} {row.quality.text} is below {quality_text(row.quality.metric, least)}"
-        )
+        misses.append(f"{row.quality.words} {row.quality.text} is below {quality_text(row.quality.metric, least)}")
     return misses
 
 

@@ -10,15 +10,17 @@ import streamlit as st
 
 from optimizer.errors import OptimizerError
 from optimizer.runs.requests import bring_data
-from optimizer.runs.run import Project, Run, RunKind
+from optimizer.runs.run import Project, Run, RunKind, RunState
 from optimizer.sources.readers.bundled import BUNDLED
 from pages.components import session
 from pages.components.guard import show_error
+from pages.components.task_choice import draw_task_choice
 from pages.components.upload import draw_upload
 
 TYPES = ("npz", "csv", "zip")
 FORMATS = (
     ".npz with x_train, y_train, x_test, y_test (or x, y); .csv with a label column; .zip with one folder of images a class. "
+    "Labels may be class numbers, one-hot, 0 or 1 for each of several labels, numbers to predict, or a class a step or pixel. "
     "Where there is no test part, a fixed, stratified fifth is set aside."
 )
 
@@ -39,6 +41,9 @@ def draw_data_boxes(project: Project | None, project_id: Callable[[str], str], n
             if st.button(name, key=f"bundled.{name}", help="Needs no network" if name == "digits" else "Downloaded on first use"):
                 _bring(partial(_bring_bundled, project_id, name))
     source = _source(project, newest)
+    if source is not None and project is not None and project.model:
+        understood = (project.data or {}).get("task") if newest is None or newest.state is RunState.SUCCEEDED else None
+        draw_task_choice(source, understood, lambda changed: _bring(lambda: _read_again(project_id(""), changed)))
     with st.expander("Label column, separate test file"):
         left, right = st.columns([2, 1], vertical_alignment="bottom")
         left.text_input(

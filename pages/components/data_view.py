@@ -11,6 +11,7 @@ import streamlit as st
 
 from optimizer.errors import printable
 from pages.components.format import count_text, counted, literal
+from pages.components.task_choice import NAMES
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 MOST_CLASSES = 40
@@ -39,19 +40,28 @@ def draw_data(data: Mapping[str, Any]) -> None:
 
 def data_lines(data: Mapping[str, Any]) -> list[str]:
     """What was understood, a plain sentence each."""
-    classes = data.get("class_names") or ()
     lines = []
     if data.get("task"):
-        lines.append(
-            f"Task: {data['task']}" + (f" into {counted(len(classes), 'class').replace('classs', 'classes')}" if classes else "")
-        )
+        lines.append(f"Task: {_task_line(data)}")
+    for part in data.get("inputs") or ():
+        sizes = " × ".join(map(str, part.get("shape") or ())) or "one number"
+        lines.append(f"Input {part.get('name', '')}: {sizes}, {part.get('dtype', '')}")
     shape = " × ".join(map(str, data.get("sample_shape") or ())) or "one number"
-    lines.append(f"Samples: {data.get('kind', 'arrays')} of {shape}, {data.get('dtype', '')}".rstrip(", "))
+    if not data.get("inputs"):
+        lines.append(f"Samples: {data.get('kind', 'arrays')} of {shape}, {data.get('dtype', '')}".rstrip(", "))
     if data.get("value_range"):
         lines.append(f"Values in the data: {data['value_range']}")
     if data.get("expects"):
         lines.append(f"Values that the model takes: {data['expects']}")
     return lines
+
+
+def _task_line(data: Mapping[str, Any]) -> str:
+    classes, task = data.get("class_names") or (), str(data["task"])
+    if task == "classification" or not data.get("task_words"):
+        return task + (f" into {counted(len(classes), 'class').replace('classs', 'classes')}" if classes else "")
+    count = f" ({len(classes)})" if classes and task in ("multi_label", "per_step") else ""
+    return f"{NAMES.get(task, task)}{count}: {data['task_words']}"
 
 
 def _draw_preview(samples: Sequence[Mapping[str, Any]]) -> None:

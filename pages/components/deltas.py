@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pages.components.compared import FRACTIONS, QUALITY_WORDS, Row
+from pages.components.compared import FRACTIONS, Row
 from pages.components.format import MINUS, ratio_text, significant
 
 
@@ -82,7 +82,7 @@ def sentence(row: Row) -> str:
     result = f"{row.label} is {' and '.join(gains)}" + ("" if size and size.tie else " than the original")
     if quality is None or row.quality is None:
         return result + "."
-    words = QUALITY_WORDS[row.quality.metric]
+    words = row.quality.words
     if quality.tie:
         return f"{result}; {words} is a tie ({quality.text.removesuffix(' (tie)')})."
     return f"{result}; {words} changes by {quality.text}, to {row.quality.text}."

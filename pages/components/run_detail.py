@@ -13,7 +13,7 @@ from optimizer.runs.requests import run_again
 from optimizer.runs.run import Run, RunKind, RunState
 from optimizer.runs.store import Store
 from pages.components import session
-from pages.components.compared import Row, rows_of
+from pages.components.compared import Row, qualities_of, rows_of
 from pages.components.deltas import latency_delta, quality_delta, sentence, size_delta
 from pages.components.downloads import draw_downloads, show_refused_download
 from pages.components.draft_memory import load_recipe
@@ -79,7 +79,10 @@ def _draw_numbers(row: Row) -> None:
     middle.metric("Latency, p50", ms_text(row.p50_ms), speed.text if speed else None, **arrow)
     if row.quality is not None:
         words = None if quality is None else quality.text.replace(" points", "").replace(" (tie)", ", tie")
-        right.metric(row.quality.metric.capitalize(), row.quality.text, words, **arrow)
+        right.metric(row.quality.words[:1].upper() + row.quality.words[1:], row.quality.text, words, **arrow)
+        others = [f"{quality.words} {quality.text}" for quality in qualities_of(row.run.metrics)[1:]]
+        if others:
+            right.caption(", ".join(others))
     left.caption(f"{bytes_text(row.gzip_bytes)} compressed")
     middle.caption(f"p95 {ms_text(row.p95_ms)}")
     right.caption(f"{count_text(row.parameters)} parameters, {count_text(row.macs)} MACs")

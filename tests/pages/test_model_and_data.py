@@ -9,12 +9,14 @@ from dashboard import Open, store_of_test
 from seed import HOSTILE, Seeder
 
 from optimizer.errors import InputError
-from optimizer.runs.requests import bring_model
+from optimizer.runs.requests import bring_data, bring_model
 from optimizer.runs.run import RunKind, RunState
 
 LAMBDA = InputError(
     "Layer 'Lambda' contains code; not accepted", code="UNSAFE_LAYER", place="evil.h5", fix="Replace it with a Keras layer."
 )
+
+UNCLEAR = InputError("The file does not tell what the model is for", code="TASK_UNCLEAR", place="own.npz", fix="Choose the task.")
 
 
 def test_an_upload_makes_a_project_is_stored_and_queued_once(opened: Open) -> None:
@@ -68,6 +70,49 @@ def test_the_label_column_goes_along_and_can_be_mended_without_another_upload(op
     newer, older = store_of_test().runs(kinds=(RunKind.INSPECT_DATA,))
     assert (older.inputs["data"]["label"], newer.inputs["data"]["label"]) == ("species", "b")
     assert older.inputs["data"]["sha256"] == newer.inputs["data"]["sha256"]
+
+
+def test_the_task_is_said_and_can_be_chosen_without_another_upload(opened: Open, tmp_path: Path) -> None:
+    seeder = Seeder(tmp_path / "home")
+    seeder.project()
+    app = opened(tmp_path / "home", "model_and_data")
+    box = next(box for box in app.selectbox if box.label == "What is the model for?")
+    assert (box.value, box.options[0]) == ("auto", "found by itself: classification")
+    assert "multi-label: any number of labels" in box.options[2]
+    box.set_value("multi_label").run()
+    store = store_of_test()
+    run = store.runs(kinds=(RunKind.INSPECT_DATA,))[0]
+    assert run.inputs["data"] == {"bundled": "digits", "task": "multi_label"}
+    assert store.count_runs(kinds=(RunKind.INSPECT_DATA,)) == 2
+    app.run()
+    assert store.count_runs(kinds=(RunKind.INSPECT_DATA,)) == 2
+    assert next(box for box in app.selectbox if box.label == "What is the model for?").value == "multi_label"
+
+
+def test_data_whose_task_is_unclear_say_so_and_offer_the_choice(opened: Open, tmp_path: Path) -> None:
+    seeder = Seeder(tmp_path / "home")
+    project = seeder.project()
+    run = bring_data(seeder.store, project.id, stream=BytesIO(b"x"), name="own.npz")
+    seeder.finish(run, RunState.FAILED, error=UNCLEAR.to_json())
+    app = opened(tmp_path / "home", "model_and_data")
+    assert any("does not tell what the model is for" in error.value for error in app.error)
+    box = next(box for box in app.selectbox if box.label == "What is the model for?")
+    assert box.options[0] == "found by itself"
+    box.set_value("regression").run()
+    assert store_of_test().runs(kinds=(RunKind.INSPECT_DATA,))[0].inputs["data"]["task"] == "regression"
+
+
+def test_what_was_understood_is_a_sentence_for_every_task() -> None:
+    from pages.components.data_view import data_lines
+
+    words = data_lines(
+        {"task": "multi_label", "task_words": "any number", "class_names": ["a", "b"], "sample_shape": [4], "dtype": "float32"}
+    )
+    assert words == ["Task: multi-label (2): any number", "Samples: arrays of 4, float32"]
+    several = data_lines(
+        {"inputs": [{"name": "left", "shape": [4], "dtype": "int64"}, {"name": "right", "shape": [], "dtype": "int8"}]}
+    )
+    assert several == ["Input left: 4, int64", "Input right: one number, int8"]
 
 
 def test_the_original_is_measured_as_soon_as_model_and_data_are_there(opened: Open, tmp_path: Path) -> None:

@@ -208,12 +208,6 @@ def test_word_numbers_beyond_the_vocabulary() -> None:
     refused(classes(np.full((8, 4), 0.5), [0, 1, 2]), embedding)
 
 
-def test_models_of_several_inputs_or_outputs_are_for_later() -> None:
-    one = model()
-    for several in (replace(one, input_shapes=one.input_shapes * 2), replace(one, output_shapes=one.output_shapes * 2)):
-        assert "later version" in refused(classes(X, [0, 1]), several, "UNSUPPORTED_MODEL").what
-
-
 def test_an_output_of_unknown_shape_names_the_layer() -> None:
     assert "in" in refused(classes(X, [0, 1]), replace(model(), output_shapes=(None,)), "UNSUPPORTED_MODEL").place
 

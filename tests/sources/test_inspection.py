@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from PIL import Image
 
 from optimizer.errors import InputError
 from optimizer.job import DataSource
-from optimizer.sources.inspection import inspect_data, inspect_model
+from optimizer.sources.dataset import Dataset, Split
+from optimizer.sources.inspection import class_balance, inspect_data, inspect_model, preview
 from optimizer.sources.preflight import read_model_summary
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "models" / "digits_cnn.keras"
@@ -73,6 +75,26 @@ def test_data_that_do_not_go_with_the_model(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         inspect_data(DataSource(name="x.npz", path=path), SAMPLE, SAMPLE.name, 0)
     assert caught.value.code == "DATA_MODEL_MISMATCH"
+
+
+def test_labels_of_steps_and_several_inputs_are_shown(tmp_path: Path) -> None:
+    y = np.resize([0, 1, 2, -1], (40, 4))
+    steps = Split(x=np.zeros((40, 4)), y=y)
+    parts = dict.fromkeys(("train", "calibration", "validation", "test"), steps)
+    dataset = Dataset(name="d", sha256="", kind="arrays", labels="steps", class_names=("a", "b", "c"), **parts)
+    assert [record["train"] for record in class_balance(dataset)] == [40, 40, 40]
+    assert preview(dataset)[0]["label"] == "a b c ·"
+    labels = replace(dataset, labels="labels", train=Split(x=np.zeros((40, 4)), y=np.resize([1, 0, 1], (40, 3))))
+    assert [record["train"] for record in class_balance(labels)] == [40, 0, 40]
+    assert preview(labels)[0]["label"] == "a, c"
+    np.savez(tmp_path / "two.npz", x_left=np.zeros((40, 2)), x_right=np.ones((40, 3), int), y=np.arange(40) % 2)
+    found = inspect_data(DataSource(name="two.npz", path=tmp_path / "two.npz"), None, "", 0)
+    assert [(part["name"], part["shape"], part["dtype"]) for part in found["inputs"]] == [
+        ("left", [2], "float64"),
+        ("right", [3], "int64"),
+    ]
+    assert found["preview"][0]["row"] == [0, 0, 1, 1, 1]
+    assert found["value_range"] == "whole numbers 0 to 0; whole numbers 1 to 1"
 
 
 def test_inspection_does_not_import_tensorflow() -> None:

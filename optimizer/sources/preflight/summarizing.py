@@ -50,6 +50,7 @@ def summarize(parsed: Parsed, *, name: str, sha256: str, file_format: str, size_
         output_shapes=parsed.inference.outputs,
         output_layers=tuple(_pick(makers[tensor.layer], tensor) for tensor in graph.outputs),
         input_dtypes=tuple(_dtype(inputs[n]) for n in graph.inputs),
+        input_names=tuple(graph.inputs),
         keras_version=parsed.keras_version,
         notes=parsed.notes,
         training_config=plain_json({key: parsed.training[key] for key in TRAINING_KEYS if key in parsed.training}),

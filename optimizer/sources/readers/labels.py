@@ -6,18 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.errors import InputError
+from optimizer.errors import InputError, printable
 from optimizer.sources.dataset import Array
+from optimizer.sources.targets import ONE_HOT_NOTE
 
 MAX_CLASSES = 1_000
 """More distinct whole numbers than this are values, not classes."""
 
 MAX_CLASS_NUMBER = 10_000
+MAX_CHARACTER = 0x10FFFF
 
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """`y` is int64 class numbers (n,) where `kind` is "class", float32 (n,) or (n, k) where it is "value", None where "none"."""
+    """`y` is int64 class numbers (n,) where `kind` is "class", numbers (n, ...) where it is "value", None where "none"."""
 
     y: Array | None
     kind: str
@@ -51,9 +53,10 @@ def understand_labels(y: Array | None, *, place: str, floats_are_values: bool = 
         return Labels(y=y.astype(np.float32), kind="value")
     if y.ndim == 2 and _is_one_hot(y):
         found = _numbered_classes(np.argmax(y, axis=1).astype(np.int64), count=y.shape[1])
-        note = f"One-hot labels of {y.shape[1]} columns were turned into class numbers."
+        note = f"{ONE_HOT_NOTE} {y.shape[1]} columns were turned into class numbers."
         return Labels(y=found.y, kind="class", class_names=found.class_names, notes=(note,))
-    return Labels(y=y.astype(np.float32), kind="value")
+    # Whole numbers keep their type: masks of segmentation would take four times the memory in float32.
+    return Labels(y=y.astype({"f": np.float32, "b": np.uint8}.get(y.dtype.kind, y.dtype)), kind="value")
 
 
 def _require_finite(y: Array, place: str) -> None:
@@ -67,9 +70,18 @@ def _require_finite(y: Array, place: str) -> None:
 def _text_classes(y: Array, place: str) -> Labels:
     if y.ndim != 1:
         raise InputError("Text labels have more than one column", code="BAD_ARRAY", place=place, received=f"shape {y.shape}")
+    if y.dtype.kind == "U" and not _is_unicode(y):
+        raise InputError("The text labels are damaged", code="BAD_ARRAY", place=place, expected="Unicode")
     names, numbers = np.unique(y, return_inverse=True)
     texts = tuple(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names)
-    return Labels(y=numbers.astype(np.int64), kind="class", class_names=texts)
+    note = f"Text labels are numbered in alphabetical order: {printable(texts[0], 40)} is 0, {printable(texts[-1], 40)} is {len(texts) - 1}."
+    return Labels(y=numbers.astype(np.int64), kind="class", class_names=texts, notes=(note,))
+
+
+def _is_unicode(y: Array) -> bool:
+    """Whether every number in an array of text stands for a character: a file can hold halves of characters, and numbers beyond all."""
+    codes = np.ascontiguousarray(y).view(np.dtype(np.uint32).newbyteorder(y.dtype.byteorder))
+    return not bool(np.any((codes > MAX_CHARACTER) | ((codes >= 0xD800) & (codes <= 0xDFFF))))
 
 
 def _look_like_classes(y: Array, floats_are_values: bool) -> bool:

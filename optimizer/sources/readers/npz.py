@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import tokenize
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +15,7 @@ import numpy as np
 from optimizer.errors import InputError
 from optimizer.sources.damage import ZIP_DAMAGE
 from optimizer.sources.dataset import Array
+from optimizer.sources.joined import JoinedSamples
 from optimizer.sources.readers.parts import MAX_DATA_BYTES, Parts, in_megabytes
 
 MAX_ARRAYS = 64
@@ -22,11 +25,15 @@ MIN_RATIO_BYTES = 64 * 1024**2
 MAX_HEADER_BYTES = 10_000
 HEADER_DAMAGE = (ValueError, TypeError, KeyError, SyntaxError, tokenize.TokenError, MemoryError, RecursionError, OverflowError)
 """What NumPy raises on headers that are no header: it takes them apart as Python text."""
+NAMED = re.compile(r"(x_train|x_test|y_train|y_test|x(?!_train|_test)|y(?!_train|_test))(?:_(.+))?")
+"""The arrays that a data set can use: the part, and the input or output that it belongs to where there are several."""
 KNOWN_NAMES = "x_train, y_train, x_test, y_test, or x and y, or x alone"
 
 
 def read_npz(path: Path, name: str) -> Parts:
     """Read x_train, y_train and, where they are, x_test and y_test; or x and y; or x alone.
+
+    A model of several inputs takes x_train_<input> (or x_train_0, x_train_1) for each, one of several outputs y_train_<output>.
 
     Labels of the test part alone are fine for anomaly detection: an autoencoder learns from normal samples without labels.
 
@@ -34,8 +41,10 @@ def read_npz(path: Path, name: str) -> Parts:
         InputError: BAD_ZIP, ENCRYPTED, PICKLE_REFUSED, BAD_ARRAY, MISSING_ARRAY, TOO_LARGE, TOO_MANY.
     """
     arrays, names = _read_arrays(path, name)
-    x, y = arrays.get("x_train", arrays.get("x")), arrays.get("y_train", arrays.get("y"))
-    x_test, y_test = arrays.get("x_test"), arrays.get("y_test")
+    x, x_test = _samples(arrays, "x_train") or _samples(arrays, "x"), _samples(arrays, "x_test")
+    output_name, notes = _named_output(arrays)
+    y, y_test = (arrays.get(part) for part in (_with_name("y_train", output_name), _with_name("y_test", output_name)))
+    y = arrays.get(_with_name("y", output_name)) if y is None else y
     if x is None and x_test is not None:
         # A file that holds a test split only: all that a second file for the test split needs.
         x, y, x_test, y_test = x_test, y_test, None, None
@@ -43,7 +52,37 @@ def read_npz(path: Path, name: str) -> Parts:
         raise _missing(name, KNOWN_NAMES, names)
     if x_test is not None and y is not None and y_test is None:
         raise _missing(name, "y_test beside y_train", names)
-    return Parts(x=x, y=y, x_test=x_test, y_test=y_test, kind="arrays")
+    return Parts(x=_single(x), y=y, x_test=_single(x_test), y_test=y_test, kind="arrays", output_name=output_name, notes=notes)
+
+
+def _samples(arrays: Mapping[str, Array], part: str) -> JoinedSamples | None:
+    """The array of that name, or those of several inputs: x_train_left, x_train_right; None where there is neither."""
+    if part in arrays:
+        return JoinedSamples({"": arrays[part]})
+    named = {match[2]: array for key, array in arrays.items() if (match := NAMED.fullmatch(key)) and match[1] == part}
+    return JoinedSamples(named) if named else None
+
+
+def _single(samples: JoinedSamples | None) -> Any:
+    """A lone array for one input."""
+    if samples is None or len(samples.arrays) > 1:
+        return samples
+    return next(iter(samples.arrays.values()))
+
+
+def _with_name(part: str, output_name: str) -> str:
+    return f"{part}_{output_name}" if output_name else part
+
+
+def _named_output(arrays: Mapping[str, Array]) -> tuple[str, tuple[str, ...]]:
+    """The first output in the file that has labels of its own (y_train_price), "" where the labels name none; and what is to be said of it."""
+    if {"y", "y_train", "y_test"} & arrays.keys():
+        return "", ()
+    found = list(dict.fromkeys(match[2] for key in arrays if (match := NAMED.fullmatch(key)) and match[1][0] == "y"))
+    if not found:
+        return "", ()
+    left = f" The labels of {', '.join(found[1:])} are not used." if found[1:] else ""
+    return found[0], (f"The labels are those of the output {found[0]}.{left}",)
 
 
 def _missing(name: str, expected: str, names: list[str]) -> InputError:
@@ -59,7 +98,6 @@ def _missing(name: str, expected: str, names: list[str]) -> InputError:
 
 def _read_arrays(path: Path, name: str) -> tuple[dict[str, Array], list[str]]:
     """The arrays that a data set can use, and the names of all arrays in the file."""
-    wanted = {"x", "y", "x_train", "y_train", "x_test", "y_test"}
     try:
         with zipfile.ZipFile(path) as archive:
             members = _checked_members(archive, name)
@@ -68,7 +106,7 @@ def _read_arrays(path: Path, name: str) -> tuple[dict[str, Array], list[str]]:
                 total += _checked_size(archive, member, name)
             if total > MAX_DATA_BYTES:
                 raise _too_large(name, total)
-            used = [member for member in members if member.filename[:-4].lower() in wanted]
+            used = [member for member in members if NAMED.fullmatch(member.filename[:-4].lower())]
             arrays = {member.filename[:-4].lower(): _read_array(archive, member, name) for member in used}
             return arrays, [member.filename[:-4] for member in members]
     except InputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from optimizer.sources.dataset import Array
 
@@ -23,22 +24,24 @@ class Parts:
     """Arrays as one file holds them.
 
     Args:
-        x: Samples (n, ...) in the stored dtype.
-        y: Raw labels (n,) or (n, k), numbers or text; None without labels.
+        x: Samples (n, ...) in the stored dtype: an array, or JoinedSamples where there is one for each of several inputs.
+        y: Raw labels (n, ...), numbers or text; None without labels.
         x_test: Samples of the file's own test split, None where the file has none.
         y_test: Their labels.
+        output_name: The output that the labels are for, where the file says so.
         kind: "images", "table" or "arrays".
         class_names: Names of the classes where the file tells them (folders of a .zip), in the order of the class numbers.
         floats_are_values: A whole-valued float column is a target to predict, not a class (true for tables).
         notes: Choices that were made while reading, one sentence each.
     """
 
-    x: Array
+    x: Any
     y: Array | None
     kind: str
-    x_test: Array | None = None
+    x_test: Any = None
     y_test: Array | None = None
     class_names: tuple[str, ...] = ()
+    output_name: str = ""
     floats_are_values: bool = False
     notes: tuple[str, ...] = ()
 

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from optimizer.errors import InputError
 from optimizer.job import DataSource
 from optimizer.sources.dataset import Array, Dataset, Split
+from optimizer.sources.joined import JoinedSamples, parts_of
 from optimizer.sources.readers.bundled import BUNDLED, parts_sha256, read_bundled
 from optimizer.sources.readers.images import read_image_folders
 from optimizer.sources.readers.labels import Labels, understand_labels
@@ -47,9 +49,11 @@ def read_dataset(source: DataSource, *, seed: int) -> Dataset:
     if source.test_path is not None:
         parts = _with_test_file(parts, source)
         sha256 = hashlib.sha256(f"{sha256}{file_sha256(source.test_path)}".encode()).hexdigest()
-    _check_samples(parts.x, parts.y, f"{source.name}, x")
-    if parts.x_test is not None:
-        _check_samples(parts.x_test, parts.y_test, f"{source.name}, x_test")
+    for place, x in parts_of(parts.x, f"{source.name}, x").items():
+        _check_samples(x, parts.y, place)
+    for place, x in parts_of(parts.x_test, f"{source.name}, x_test").items():
+        if x is not None:
+            _check_samples(x, parts.y_test, place)
     labels, y, y_test = _understand(parts, source.name)
     return _split(parts, labels, y, y_test, name=source.name, sha256=sha256, seed=seed)
 
@@ -138,11 +142,12 @@ def _understand(parts: Parts, name: str) -> tuple[Labels, Array | None, Array | 
 
 
 def _split(parts: Parts, labels: Labels, y: Array | None, y_test: Array | None, *, name: str, sha256: str, seed: int) -> Dataset:
-    x = parts.x.reshape(-1, 1) if parts.x.ndim == 1 else parts.x
-    x_test = parts.x_test.reshape(-1, 1) if parts.x_test is not None and parts.x_test.ndim == 1 else parts.x_test
-    if x_test is not None and x_test.shape[1:] != x.shape[1:]:
-        received = f"train {x.shape[1:]} and test {x_test.shape[1:]}"
+    x, x_test = _columned(parts.x), _columned(parts.x_test)
+    if x_test is not None and _shapes(x_test) != _shapes(x):
+        received = f"train {_shapes(x)} and test {_shapes(x_test)}"
         raise InputError("The samples of train and test differ in shape", code="BAD_ARRAY", place=name, received=received)
+    if len({len(part) for part in parts_of(x, "").values()}) > 1:
+        raise InputError("The inputs differ in their number of samples", code="BAD_ARRAY", place=name)
     classes = y if labels.kind == "class" else None
     chosen = split_indices(len(x), classes, seed=seed, with_test=x_test is None, place=name)
 
@@ -164,12 +169,27 @@ def _split(parts: Parts, labels: Labels, y: Array | None, y_test: Array | None, 
         validation=part(chosen.validation),
         test=test,
         notes=tuple(notes),
+        output_name=parts.output_name,
     )
 
 
-def _kind(parts: Parts, x: Array) -> str:
+def _columned(x: Any) -> Any:
+    """Samples of a single number each as a column (n, 1)."""
+    if isinstance(x, JoinedSamples):
+        return JoinedSamples({name: _columned(array) for name, array in x.arrays.items()})
+    return x.reshape(-1, 1) if x is not None and x.ndim == 1 else x
+
+
+def _shapes(x: Any) -> Any:
+    """Shape of a sample, or of each of its parts by name."""
+    if isinstance(x, JoinedSamples):
+        return {name: array.shape[1:] for name, array in sorted(x.arrays.items())}
+    return x.shape[1:]
+
+
+def _kind(parts: Parts, x: Any) -> str:
     """Arrays that look like pictures are called so: (n, h, w) or (n, h, w, 1 | 3 | 4) with at least 8 pixels a side."""
-    if parts.kind != "arrays":
+    if parts.kind != "arrays" or isinstance(x, JoinedSamples):
         return parts.kind
     picture = (x.ndim == 3 or (x.ndim == 4 and x.shape[-1] in (1, 3, 4))) and min(x.shape[1:3]) >= 8
     if picture and (x.ndim == 4 or x.dtype == np.uint8):

@@ -8,15 +8,14 @@ from typing import Any
 from optimizer.context import RunContext
 from optimizer.environment import Host
 from optimizer.errors import InputError
+from optimizer.losses import Loss, main_output, soft_distance, task_loss
 from optimizer.model import Model, copy_of
-from optimizer.promises import SameInterface
+from optimizer.promises import SameInterface, given_shape
 from optimizer.sources.dataset import PreparedData, Task
 from optimizer.sources.summary import Finding, ModelSummary, Verdict
 from optimizer.surgery.narrowing import WIDTH_SETTING, narrower_copy
 from optimizer.technique import SizeEstimate, Technique, layer_findings, param, technique
-from optimizer.training import Loss, Schedule, fit, held_projections, task_loss
-
-SMALLEST_PROBABILITY = 1e-7
+from optimizer.training import Schedule, fit, held_projections
 
 
 @technique("knowledge_distillation", family="distillation")
@@ -112,7 +111,8 @@ class KnowledgeDistillation(Technique):
         loss = distillation_loss(teacher.keras, data, temperature=self.temperature, alpha=self.alpha)
         projections = held_projections(model, student) if self.student == "itself" else []
         fit(student, context, plan, loss=loss, projections=projections)
-        promise = SameInterface(technique=self.name, input_shape=data.input_shape, output_shape=data.output_shape)
+        takes, gives = interface_of(context.original.keras, data)
+        promise = SameInterface(technique=self.name, input_shape=takes, output_shape=gives)
         return model.changed(keras=student, promises=(promise,))
 
     def _student(self, model: Model, context: RunContext) -> Any:
@@ -120,8 +120,14 @@ class KnowledgeDistillation(Technique):
             return copy_of(model.keras)
         if self.student == "second_model":
             return copy_of(_second_model(context).keras)
-        shapes = {"input_shape": context.data.input_shape, "output_shape": context.data.output_shape}
-        return narrower_copy(model.keras, self.width_factor, **shapes)
+        takes, gives = interface_of(model.keras, context.data)
+        return narrower_copy(model.keras, self.width_factor, input_shape=takes, output_shape=gives)
+
+
+def interface_of(keras_model: Any, data: PreparedData) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shapes that a student must take and give: those of the data, or of all inputs and outputs together where there are several."""
+    takes = given_shape(keras_model.inputs) if data.joined else data.input_shape
+    return takes, given_shape(keras_model.outputs) if data.output_count > 1 else data.output_shape
 
 
 def _second_model(context: RunContext) -> Model:
@@ -132,9 +138,8 @@ def _second_model(context: RunContext) -> Model:
             place="knowledge_distillation",
             fix="Upload one on Model & Data, or pass --second-model FILE on the command line.",
         )
-    wanted = context.data.input_shape, context.data.output_shape
-    keras = context.second_model.keras
-    found = tuple(keras.input_shape[1:]), tuple(keras.output_shape[1:])
+    wanted = interface_of(context.original.keras, context.data)
+    found = given_shape(context.second_model.keras.inputs), given_shape(context.second_model.keras.outputs)
     if found != wanted:
         raise InputError(
             "The second model does not take and give what the model does",
@@ -148,36 +153,14 @@ def _second_model(context: RunContext) -> Model:
 
 
 def distillation_loss(teacher: Any, data: PreparedData, *, temperature: float, alpha: float) -> Loss:
-    """`alpha` times the soft targets' loss plus `1 - alpha` times the task's.
-
-    For a classifier the soft loss is temperature² times the Kullback-Leibler divergence between the softened answers; for regression and
-    reconstruction it is the squared difference from the teacher's output. Without labels the soft loss stands alone.
-    """
+    """`alpha` times the distance from the teacher's softened answers plus `1 - alpha` times the task's loss; without labels the distance alone."""
     import tensorflow as tf
 
-    labelled = data.task is not Task.UNLABELLED
-    hard = task_loss(data) if labelled else None
-    classifier = data.task is Task.CLASSIFICATION or (not labelled and data.output_shape[-1] > 1 and not data.from_logits)
-    binary = data.output_shape[-1] == 1
-
-    def logits(outputs: Any) -> Any:
-        if data.from_logits:
-            return outputs
-        clipped = tf.clip_by_value(outputs, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
-        return tf.math.log(clipped) - tf.math.log1p(-clipped) if binary else tf.math.log(clipped)
-
-    def soft(outputs: Any, wanted: Any) -> Any:
-        if not classifier:
-            return tf.reduce_mean(tf.math.squared_difference(outputs, wanted))
-        student, target = logits(outputs) / temperature, logits(wanted) / temperature
-        if binary:
-            student, target = (tf.concat([z, tf.zeros_like(z)], axis=-1) for z in (student, target))
-        log_student, log_target = tf.nn.log_softmax(student), tf.nn.log_softmax(target)
-        divergence = tf.reduce_sum(tf.exp(log_target) * (log_target - log_student), axis=-1)
-        return temperature**2 * tf.reduce_mean(divergence)
+    hard = None if data.task is Task.UNLABELLED else task_loss(data)
+    distance = soft_distance(data, temperature=temperature)
 
     def loss(inputs: Any, targets: Any, outputs: Any) -> Any:
-        softness = soft(outputs, tf.stop_gradient(teacher(inputs, training=False)))
+        softness = distance(targets, tf.stop_gradient(main_output(teacher(inputs, training=False), data)), outputs)
         return softness if hard is None else alpha * softness + (1 - alpha) * hard(inputs, targets, outputs)
 
     return loss

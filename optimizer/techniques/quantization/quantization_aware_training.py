@@ -22,7 +22,7 @@ from optimizer.surgery.fake_quantization import calibrate, with_fake_quantizatio
 from optimizer.surgery.integer_layout import INTEGER_ACTIVATIONS, TRAINED_WITH_NORMALIZATION, Layout, Role, integer_layout
 from optimizer.surgery.wrapping import without_activity_penalties
 from optimizer.technique import SizeEstimate, Technique, param, technique
-from optimizer.training import Schedule, fit, held_projections
+from optimizer.training import Schedule, fit, held_projections, tensors
 
 CALIBRATION_SAMPLES = 256
 CALIBRATION_BATCH = 64
@@ -135,7 +135,6 @@ def _finding(layer: LayerSummary, wiring: Wiring, layout: Layout, skipped: Colle
 
 
 def _calibration_batches(context: RunContext) -> list[Any]:
-    import tensorflow as tf
-
-    inputs = context.data.inputs(context.data.dataset.calibration.x[:CALIBRATION_SAMPLES])
-    return [tf.constant(inputs[start : start + CALIBRATION_BATCH]) for start in range(0, len(inputs), CALIBRATION_BATCH)]
+    samples = context.data.dataset.calibration.x[:CALIBRATION_SAMPLES]
+    starts = range(0, len(samples), CALIBRATION_BATCH)
+    return [tensors(context.data.inputs(samples[start : start + CALIBRATION_BATCH])) for start in starts]
