@@ -5,6 +5,7 @@ The exported graph has a batch of one, as devices run it: microcontroller runtim
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,9 @@ def convert(model: Any, configure: Callable[[Any], None] | None = None) -> bytes
     if configure is not None:
         configure(converter)
     try:
-        with quiet_standard_error():
+        with quiet_standard_error(), warnings.catch_warnings():
+            # To calibrate several inputs, the converter looks their names up with an interpreter that it calls deprecated itself.
+            warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
             return bytes(converter.convert())
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         raise _failure(error) from error
