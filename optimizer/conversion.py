@@ -5,12 +5,15 @@ The exported graph has a batch of one, as devices run it: microcontroller runtim
 
 from __future__ import annotations
 
+import functools
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from optimizer.errors import RunError
 from optimizer.litert_file import LiteRTFile
@@ -31,7 +34,7 @@ class LoadedSavedModel:
         function: The concrete function of the signature, which takes named tensors and gives a dictionary.
         input_name: Name of its only input.
         output_name: Name of its only output.
-        input_shape: Shape of a single sample's input batch (1, ...), as the data have it.
+        input_shape: Shape that is converted: one sample (1, ...) unless the signature asks for another number of them.
     """
 
     trackable: Any
@@ -51,6 +54,11 @@ class LoadedSavedModel:
             return self.function(**{self.input_name: values})[self.output_name]
 
         return infer.get_concrete_function()
+
+    @functools.cached_property
+    def float_file(self) -> bytes:
+        """Its float32 .tflite, which several questions are answered from."""
+        return _converted(converter_for(self))
 
 
 def converter_for(model: Any) -> Any:
@@ -89,9 +97,15 @@ def convert(model: Any, configure: Callable[[Any], None] | None = None) -> bytes
     Raises:
         RunError: CONVERSION_FAILED with the converter's own first sentence.
     """
+    if configure is None and isinstance(model, LoadedSavedModel):
+        return model.float_file
     converter = converter_for(model)
     if configure is not None:
         configure(converter)
+    return _converted(converter)
+
+
+def _converted(converter: Any) -> bytes:
     try:
         with quiet_standard_error(), warnings.catch_warnings():
             # To calibrate several inputs, the converter looks their names up with an interpreter that it calls deprecated itself.
@@ -155,18 +169,29 @@ def loops(model: Any) -> bool:
     return any(operator.name == "WHILE" for operator in LiteRTFile(convert(model)).operators)
 
 
-def representative_dataset(samples: Any) -> RepresentativeDataset:
-    """Calibration samples (n, ...) one by one, as the converter wants them; for several inputs a mapping of such arrays by name."""
+def representative_dataset(model: Any, samples: Any) -> RepresentativeDataset:
+    """Calibration samples (n, ...) one by one, as the converter of this model wants them; for several inputs a mapping of such arrays by name."""
 
     def generate() -> Iterator[Any]:
         if isinstance(samples, Mapping):
             for index in range(len(next(iter(samples.values())))):
                 yield {name: np.ascontiguousarray(part[index : index + 1]) for name, part in samples.items()}
             return
-        for index in range(len(samples)):
-            yield [np.ascontiguousarray(samples[index : index + 1])]
+        shape = model.input_shape if isinstance(model, LoadedSavedModel) else (1, *samples.shape[1:])
+        for sample in samples:
+            yield [np.ascontiguousarray(as_input(sample, shape))]
 
     return generate
+
+
+def as_input(sample: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """One sample as an input of `shape`: repeated where several are taken at a time, and as a batch of one where axes are open."""
+    size = math.prod(shape)
+    if sample.size == size:
+        return sample.reshape(shape)
+    if len(shape) > 1 and sample.size * shape[0] == size:
+        return np.repeat(sample[None], shape[0], axis=0).reshape(shape)
+    return sample[None]
 
 
 def plain_name(name: str) -> str:

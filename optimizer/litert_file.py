@@ -15,6 +15,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 SIMILAR_ENOUGH = 0.5
 MAX_PERMUTED_RANK = 5
+GATES = 4
 ABSENT = -1
 UNPACKING = frozenset({"DEQUANTIZE", "DENSIFY"})
 """Operators that turn a packed constant into what kernels compute with."""
@@ -102,14 +103,21 @@ class LiteRTFile:
     def _constants(self) -> Iterator[StoredTensor]:
         for subgraph in self.model.subgraphs:
             for tensor in _listed(subgraph.tensors):
-                data = self.model.buffers[tensor.buffer].data
+                data = self._stored(tensor)
                 dtype = self._type_names[tensor.type]
                 # The bytes of a sparse tensor are not those of its shape.
-                if data is None or len(data) == 0 or dtype not in _NUMPY_TYPES or tensor.sparsity is not None:
+                if len(data) == 0 or dtype not in _NUMPY_TYPES or tensor.sparsity is not None:
                     continue
-                raw = _unpack(np.asarray(data, dtype=np.uint8), dtype, [int(n) for n in _listed(tensor.shape)])
+                raw = _unpack(data, dtype, [int(n) for n in _listed(tensor.shape)])
                 values = _dequantize(raw, tensor.quantization)
                 yield StoredTensor(name=tensor_name(tensor), dtype=dtype, raw=raw, values=values, stored_bytes=len(data))
+
+    def _stored(self, tensor: Any) -> npt.NDArray[np.uint8]:
+        """The bytes of a tensor's buffer, empty for none; litert-quantizer puts those of larger files behind the tables."""
+        buffer = self.model.buffers[tensor.buffer]
+        if buffer.offset > 1:
+            return np.frombuffer(self.content, np.uint8, count=buffer.size, offset=buffer.offset)
+        return np.asarray(_listed(buffer.data), dtype=np.uint8)
 
     @functools.cached_property
     def operators(self) -> tuple[StoredOperator, ...]:
@@ -142,10 +150,7 @@ class LiteRTFile:
 
     def is_constant(self, subgraph: int, tensor: int) -> bool:
         """Whether the file stores a tensor's numbers; False for a missing optional input."""
-        if tensor < 0:
-            return False
-        data = self.model.buffers[self.model.subgraphs[subgraph].tensors[tensor].buffer].data
-        return data is not None and len(data) > 0
+        return tensor >= 0 and len(self._stored(self.model.subgraphs[subgraph].tensors[tensor])) > 0
 
     @functools.cached_property
     def unpacked(self) -> dict[tuple[int, int], int]:
@@ -186,6 +191,20 @@ class LiteRTFile:
                 if score > best_score:
                     best, best_score = tensor, score
         return best
+
+    def locate_parts(self, kernel: Array) -> tuple[StoredTensor, ...]:
+        """As `locate`, for a kernel that may be stored in several tensors: that of an LSTM has one for each of its four gates.
+
+        Empty where nothing resembles it.
+        """
+        whole = self.locate(kernel)
+        if whole is not None:
+            return (whole,)
+        if kernel.ndim != 2 or kernel.shape[-1] % GATES:
+            return ()
+        gates = [self.locate(gate) for gate in np.split(kernel, GATES, axis=-1)]
+        found = tuple(gate for gate in gates if gate is not None)
+        return found if len({id(gate) for gate in found}) == GATES else ()
 
 
 def tensor_name(tensor: Any) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from optimizer.conversion import as_input
 from optimizer.errors import RunError
 
 FULLY_INTEGER_OPERATORS = frozenset({"Conv1D", "Conv2D", "Dense"})
@@ -63,7 +63,7 @@ def with_signature(content: bytes) -> bytes:
     from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils
 
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     if model.signatureDefs:
         return content
     graph = model.subgraphs[0]
@@ -252,16 +252,7 @@ def _calibration_data(float_file: bytes, samples: Any) -> dict[str, list[dict[st
             name: [{part: np.ascontiguousarray(x[index : index + 1]) for part, x in samples.items()} for index in range(number)]
         }
     shape = [int(n) for n in interpreter.get_input_details()[0]["shape"]]
-    return {name: [{signature["inputs"][0]: np.ascontiguousarray(_filling(sample, shape))} for sample in samples]}
-
-
-def _filling(sample: npt.NDArray[Any], shape: list[int]) -> npt.NDArray[Any]:
-    """One sample as the input of a file that may take several at a time, or leave axes open."""
-    if sample.size == np.prod(shape):
-        return sample.reshape(shape)
-    if len(shape) > 1 and sample.size * shape[0] == np.prod(shape):
-        return np.repeat(sample[None], shape[0], axis=0).reshape(shape)
-    return sample[None]
+    return {name: [{signature["inputs"][0]: np.ascontiguousarray(as_input(sample, tuple(shape)))} for sample in samples]}
 
 
 def _mend_zero_scales(content: bytes) -> bytes:
@@ -269,10 +260,10 @@ def _mend_zero_scales(content: bytes) -> bytes:
 
     Pruning makes such channels; their range is empty, so their scale comes out as 0, and XNNPACK refuses a file with a zero scale for int4.
     """
-    from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils
 
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    # Larger files keep their buffers behind the tables, which packing anew would cut off: this brings them in.
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     mended = False
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:

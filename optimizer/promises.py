@@ -99,12 +99,16 @@ class KernelPromise(Promise):
         variables = kernel_variables(keras_model)
         faults, unlocated = {}, []
         for key, promised in self.kernels.items():
-            stored = file.locate(variables[key].numpy()) if key in variables else None
-            if stored is None:
-                unlocated.append(key)
+            stored = file.locate_parts(variables[key].numpy()) if key in variables else ()
+            if stored:
+                faults[key] = self.fault_of_parts([part.values for part in stored], promised)
             else:
-                faults[key] = self.fault_of(stored.values, promised)
+                unlocated.append(key)
         return self._verdict(faults, unlocated)
+
+    def fault_of_parts(self, parts: Sequence[Any], promised: float) -> str:
+        """What is wrong with one kernel that is stored in several tensors."""
+        return self.fault_of(np.concatenate([part.reshape(-1) for part in parts]), promised)
 
     def _verdict(self, faults: Mapping[str, str], unlocated: list[str]) -> PromiseResult:
         broken = [f"{key} {fault}" for key, fault in faults.items() if fault]
@@ -166,6 +170,10 @@ class SharedValues(KernelPromise):
         """Too many values."""
         distinct = len(np.unique(values))
         return "" if distinct <= promised else f"holds {distinct} values, not {promised:.0f}"
+
+    def fault_of_parts(self, parts: Sequence[Any], promised: float) -> str:
+        """Each part counts by itself: an integer file has a scale for each."""
+        return next((fault for part in parts if (fault := self.fault_of(part, promised))), "")
 
     def projection(self, keras_model: Any) -> Projection | None:
         """Move each cluster as one: every weight becomes the mean of its cluster; the cluster at zero stays there."""
@@ -240,9 +248,10 @@ class StoredKernels(Promise):
         return f"the kernels{size} of {', '.join(self.operators)} are stored as {' or '.join(self.dtypes)}"
 
     def check_litert(self, file: LiteRTFile, keras_model: Any) -> PromiseResult:
-        """Look up what each operator multiplies with."""
+        """Look up what each operator of the main graph multiplies with; converters leave branches and loops as they are."""
         del keras_model
-        kernels = [kernel for operator in file.operators if operator.name in self.operators for kernel in file.kernels(operator)]
+        main = [operator for operator in file.operators if operator.subgraph == 0 and operator.name in self.operators]
+        kernels = [kernel for operator in main for kernel in file.kernels(operator)]
         wanted = [kernel for kernel in kernels if kernel.elements >= self.fewest_weights]
         wrong = [f"{kernel.name} is stored as {kernel.dtype}" for kernel in wanted if kernel.dtype not in self.dtypes]
         if wrong:

@@ -162,8 +162,11 @@ def perform(record: Mapping[str, Any], voice: Voice) -> dict[str, Any] | None:
 
 def _bench(record: Mapping[str, Any]) -> dict[str, Any]:
     from optimizer.measure.latency import compare_latency, measure_latency
+    from optimizer.sources.litert_model import check_timeable
 
     paths = [Path(path) for path in record["files"]]
+    for path in paths:
+        check_timeable(path)
     contents = [path.read_bytes() for path in paths]
     latencies = measure_latency(contents, threads=record["threads"], seconds=record["seconds"])
     return {

@@ -2,6 +2,8 @@
 
 MAX_FILE_BYTES = 1024**3
 MAX_CONFIG_BYTES = 32 * 1024**2
+MAX_TEXTS_BYTES = 8 * MAX_CONFIG_BYTES
+"""All texts of the attributes of an HDF5 file that are read, and the heaps that they lie in."""
 MAX_METADATA_BYTES = 64 * 1024
 MAX_JSON_VALUES = 2_000_000
 MAX_JSON_DEPTH = 64

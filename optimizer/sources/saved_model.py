@@ -55,13 +55,14 @@ def load_saved_model(path: Path, summary: ModelSummary, *, folder: Path, input_s
         ) from error
     (input_name,) = function.structured_input_signature[1]
     (output_name,) = function.structured_outputs
-    batch = summary.input_shapes[0][0] or 1
+    rank = len(function.structured_input_signature[1][input_name].shape)
+    batch = (summary.input_shapes[0][0] or 1,) if rank > len(input_shape) else ()
     return LoadedSavedModel(
         trackable=trackable,
         function=function,
         input_name=input_name,
         output_name=output_name,
-        input_shape=(batch, *input_shape),
+        input_shape=(*batch, *input_shape),
     )
 
 

@@ -111,6 +111,11 @@ class LayerSummary:
         return str(activation or "linear")
 
 
+def batched(shape: Shape) -> Shape:
+    """A shape with a batch axis first: a lone axis of several elements is one sample."""
+    return shape if len(shape) > 1 or shape in ((1,), (None,)) else (1, *shape)
+
+
 def common_folder(names: Iterable[str]) -> str:
     """The first part with its slash ("sequential/") that all names with a slash share; "" for none. It tells them apart from nothing."""
     folders = {name.partition("/")[0] for name in names if "/" in name}

@@ -18,6 +18,11 @@ EXPRESSIONS: dict[str, Expression] = {}
 """Activations that tf-keras lacks, as layers that compute them."""
 
 
+def is_known(activation: Any) -> bool:
+    """Whether a setting names an activation that tf-keras computes alike."""
+    return isinstance(activation, str) and activation in KERAS_2_ACTIVATIONS
+
+
 def activate(name: str, builder: Builder, x: Tensor | Inner, settings: Mapping[str, Any] | None = None) -> Inner:
     """Apply an activation of Keras 3 to `x`. Raises InputError where tf-keras cannot express it."""
     if name in KERAS_2_ACTIVATIONS:

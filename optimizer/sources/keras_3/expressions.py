@@ -142,7 +142,12 @@ def adaptive_pooling(source: SourceLayer) -> Parts:
     size = [(side or 0) // count for side, count in zip(sides, wanted, strict=True)]
     kind = "AveragePooling" if "Average" in source.class_name else "MaxPooling"
     builder = Builder(source)
-    settings = {"pool_size": size, "strides": size, "padding": "valid", "data_format": source.config.get("data_format")}
+    settings: dict[str, Any] = {
+        "pool_size": size,
+        "strides": size,
+        "padding": "valid",
+        "data_format": source.config.get("data_format"),
+    }
     builder.layer(f"{kind}{rank}D", plain_call(source).args[0], **settings)
     return builder.done()
 

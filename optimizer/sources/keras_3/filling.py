@@ -38,10 +38,12 @@ def fill_model(model: Any, file: h5py.File, located: Located, place: str) -> Non
             _fill(layer, file, where, f"{place}, layer {full}")
         elif layer.weights:
             _assign(layer.weights, [file[path] for path in where or []], f"{place}, layer {full}")
+        # A Normalization works with what it makes of its statistics here.
+        layer.finalize_state()
 
 
 def _leaves(model: Any, prefix: str) -> list[tuple[str, Any]]:
-    found = []
+    found: list[tuple[str, Any]] = []
     for layer in model.layers:
         name = prefix + layer.name
         found += _leaves(layer, name + "/") if hasattr(layer, "layers") and hasattr(layer, "get_layer") else [(name, layer)]

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from optimizer.sources.keras_3.activations import KERAS_2_ACTIVATIONS, activate
+from optimizer.errors import InputError
+from optimizer.sources.keras_3.activations import activate, is_known
 from optimizer.sources.keras_3.calls import plain_call
-from optimizer.sources.keras_3.parts import LAYERS, OPERATIONS, Arguments, Builder, Inner, Parts, SourceLayer, Tensor, merged
+from optimizer.sources.keras_3.parts import LAYERS, OPERATIONS, Arguments, Builder, Inner, Parts, SourceLayer, Tensor, flat, merged
+from optimizer.sources.keras_3.reading import fault
 from optimizer.sources.keras_3.serialized import dtype_name, plain_setting
 
 _DATA: Mapping[str, Any] = json.loads(Path(__file__).with_name("settings.json").read_text(encoding="utf-8"))
@@ -29,6 +31,21 @@ def translate_layer(source: SourceLayer) -> Parts:
 
 
 def _translate(source: SourceLayer) -> Parts:
+    try:
+        parts = _translated(source)
+        if any(isinstance(value, Tensor | Inner) for part in parts.parts for value in flat(part.config)):
+            raise source.refuse("takes a tensor where tf-keras needs a constant")
+        return parts
+    except InputError:
+        raise
+    # The settings and arguments come from the file: a missing, impossible or misplaced one shows as any of these.
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
+        raise fault(
+            "The layer's settings or its calls cannot be read", f"{type(error).__name__}: {error}", source.place
+        ) from error
+
+
+def _translated(source: SourceLayer) -> Parts:
     if source.is_operation:
         if source.class_name not in OPERATIONS:
             raise source.refuse("has no counterpart in tf-keras")
@@ -45,7 +62,7 @@ def same_layer(source: SourceLayer) -> Parts:
     activation = config.get("activation")
     if "recurrent_activation" in config or source.class_name in ("SimpleRNN", "SimpleRNNCell"):
         _check_recurrent(config, source)
-    elif activation is not None and activation not in KERAS_2_ACTIVATIONS:
+    elif activation is not None and not is_known(activation):
         config["activation"] = "linear"
         activate_with(activation, builder, builder.own(source.class_name, config, plain_call(source)))
         return builder.done()
@@ -73,7 +90,7 @@ def activate_with(activation: Any, builder: Builder, x: Tensor | Inner) -> Inner
 def _check_recurrent(config: Mapping[str, Any], source: SourceLayer) -> None:
     for setting in ("activation", "recurrent_activation"):
         activation = config.get(setting)
-        if activation is not None and activation not in KERAS_2_ACTIVATIONS:
+        if activation is not None and not is_known(activation):
             fix = f"Use {setting}='sigmoid' or 'tanh', train a little, and save the model again."
             raise source.refuse(f"has {setting}={activation!r}, which tf-keras lacks or computes otherwise", fix)
 

@@ -65,7 +65,7 @@ def alike(builder: Builder, x: Any, y: Any) -> tuple[Any, Any]:
     kinds = [value.dtype for value in (x, y) if isinstance(value, Tensor)]
     if len(kinds) == 2 and kinds[0] != kinds[1]:
         wider = max(kinds, key=lambda kind: RANKS.get(kind, 6))
-        return tuple(value if value.dtype == wider else cast(builder, value, wider) for value in (x, y))  # type: ignore[return-value]
+        return tuple(value if value.dtype == wider else cast(builder, value, wider) for value in (x, y))
     return x, y
 
 

@@ -90,3 +90,15 @@ def normalize(source: SourceLayer) -> Parts:
     known_shape(x, source)
     builder.operator("math.l2_normalize", x, axis=axis, epsilon=float(1e-12 if epsilon is None else epsilon) ** 2)
     return builder.done()
+
+
+@operation("Average")
+def average(source: SourceLayer) -> Parts:
+    """The mean along an axis, without weights."""
+    arguments = given(source, "x", "weights", "axis")
+    if arguments.get("weights") is not None:
+        raise source.refuse("has weights", "Multiply and divide by them with ordinary operations.")
+    axis = arguments.get("axis")
+    builder = Builder(source)
+    builder.operator("math.reduce_mean", tensor(arguments, "x", source), axis=axes_of(axis))
+    return builder.done()

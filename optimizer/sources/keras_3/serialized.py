@@ -73,6 +73,6 @@ def with_floats(config: Any, dtype: str) -> Any:
     """A copy of a config that computes in one type of floats, whatever it was written for."""
     if isinstance(config, Mapping):
         return {key: with_floats(item, dtype) for key, item in config.items()}
-    if isinstance(config, list):
+    if isinstance(config, list | tuple):
         return [with_floats(item, dtype) for item in config]
     return dtype if isinstance(config, str) and config in FLOATS and config != "float" else config

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from optimizer.sources.keras_3.activations import KERAS_2_ACTIVATIONS
+from optimizer.sources.keras_3.activations import is_known
 from optimizer.sources.keras_3.calls import plain_call
 from optimizer.sources.keras_3.layers import activate_with, general_settings, same_layer
 from optimizer.sources.keras_3.parts import Builder, Part, Parts, SourceLayer, Tensor, layer
@@ -40,7 +40,7 @@ def leaky_relu(source: SourceLayer) -> Parts:
 def activation(source: SourceLayer) -> Parts:
     """An activation that tf-keras lacks becomes layers that compute it."""
     function = plain_setting(source.config.get("activation"))
-    if function in KERAS_2_ACTIVATIONS:
+    if is_known(function):
         return same_layer(source)
     builder = Builder(source)
     activate_with(function, builder, plain_call(source).args[0])

@@ -13,7 +13,7 @@ from optimizer.sources.preflight.weights import PARTS, Shapes, below, checkpoint
 from optimizer.sources.shapes import Inference
 
 ROOT = "layers"
-WITHOUT_VALUES = ("seed_generator", "seed_generators", "random_generator")
+WITHOUT_VALUES = ("seed_generator", "generator", "_random_generator", "_seed_generators")
 """Folders of random states, which tf-keras does not keep among the weights."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from optimizer.errors import InputError
 from optimizer.sources.keras_3 import augmentation, expressions, operations, special_layers, wrappers  # noqa: F401 (they register translators)
 from optimizer.sources.keras_3.calls import plain_call
 from optimizer.sources.keras_3.emission import Names, emit
@@ -59,7 +60,13 @@ def translate(config: Mapping[str, Any], place: str) -> Translation:
         InputError: NOT_TRANSLATABLE with the layer's name where tf-keras has nothing that does the same, SUBCLASSED, BAD_CONFIG.
     """
     models = _Models(place)
-    record = models.model(config, (), "")
+    try:
+        record = models.model(config, (), "")
+    except InputError:
+        raise
+    # What a file holds in place of what Keras 3 writes shows as any of these.
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise fault("The architecture is not as Keras 3 writes it", f"{type(error).__name__}: {error}", place) from error
     return Translation(config=record, origins=models.origins, notes=tuple(dict.fromkeys(models.notes)))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from optimizer.errors import InputError
 from optimizer.litert_file import LiteRTFile, StoredOperator, tensor_name
 from optimizer.measure.operations import operator_macs
-from optimizer.sources.summary import LayerSummary, ModelSummary, Quantization, Shape, common_folder
+from optimizer.sources.summary import LayerSummary, ModelSummary, Quantization, Shape, batched, common_folder
 
 WEIGHT_NAMES: Mapping[str, Mapping[int, str]] = {
     "CONV_2D": {1: "kernel", 2: "bias"},
@@ -214,10 +214,3 @@ class _Reader:
                 f"It takes {max(n or 1 for n in batches)} samples at a time: latency and MACs are those of one such call."
             )
         return notes
-
-
-def batched(shape: Shape) -> Shape:
-    """A shape with a batch axis first: a lone axis of several elements is one sample."""
-    if len(shape) > 1 or shape in ((1,), (None,)):
-        return shape
-    return (1, *shape)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from optimizer.errors import InputError
 from optimizer.sources.preflight.saved_model_graph import GraphNode, MetaGraph, Signature, TensorInfo
-from optimizer.sources.summary import LayerSummary, ModelSummary, Shape, common_folder
+from optimizer.sources.summary import LayerSummary, ModelSummary, batched, common_folder
 
 SIGNATURE = "serving_default"
 SERVING_TAG = "serve"
@@ -46,6 +46,7 @@ ENDINGS = {
     "Relu6": "relu6",
 }
 NO_COMPUTATION = frozenset({"NoOp", "Assert", "AssignVariableOp", "VarHandleOp", "Const", "Placeholder"})
+OLD_VARIABLES = frozenset({"Variable", "VariableV2"})
 MAX_VISITS = 200_000
 MAX_DEPTH = 60
 """Nodes and nested calls that are followed; functions that call each other twice could multiply them without end."""
@@ -71,9 +72,17 @@ def summarize_saved_model(graphs: Sequence[MetaGraph], *, name: str, sha256: str
     the conversion.
 
     Raises:
-        InputError: NO_SIGNATURE where there is nothing named serving_default, UNSUPPORTED_MODEL for inputs of unknown rank.
+        InputError: NO_SIGNATURE where there is nothing named serving_default, UNSUPPORTED_MODEL for inputs of unknown rank
+            and for variables of TensorFlow 1.
     """
     graph, signature = _serving(graphs, name)
+    if any(node.op in OLD_VARIABLES for node in graph.nodes):
+        raise InputError(
+            "The SavedModel holds variables of TensorFlow 1, which its converter does not take any more",
+            code="UNSUPPORTED_MODEL",
+            place=name,
+            fix="Build the model in TensorFlow 2, load the variables into it, and save that.",
+        )
     for key, info in signature.inputs.items():
         if info.shape is None:
             raise InputError(
@@ -105,8 +114,8 @@ def summarize_saved_model(graphs: Sequence[MetaGraph], *, name: str, sha256: str
             *layers,
             *(_end(outputs[key], "Output", info, endings.get(key, {})) for key, info in signature.outputs.items()),
         ),
-        input_shapes=tuple(_batched(info.shape or ()) for info in signature.inputs.values()),
-        output_shapes=tuple(None if info.shape is None else _batched(info.shape) for info in signature.outputs.values()),
+        input_shapes=tuple(batched(info.shape or ()) for info in signature.inputs.values()),
+        output_shapes=tuple(None if info.shape is None else batched(info.shape) for info in signature.outputs.values()),
         output_layers=tuple(outputs.values()),
         input_dtypes=tuple(TYPES.get(info.dtype, "unknown") for info in signature.inputs.values()),
         notes=tuple(notes),
@@ -138,13 +147,9 @@ def _unused(key: str, taken: set[str]) -> str:
 
 
 def _end(name: str, kind: str, info: TensorInfo, config: dict[str, str]) -> LayerSummary:
-    shape = None if info.shape is None else _batched(info.shape)
+    shape = None if info.shape is None else batched(info.shape)
     dtype = TYPES.get(info.dtype, "unknown")
     return LayerSummary(name=name, class_name=kind, config={"dtype": dtype, **config}, output_shape=shape, macs=None)
-
-
-def _batched(shape: Shape) -> Shape:
-    return shape or (1,)
 
 
 def _variables(graph: MetaGraph) -> list[LayerSummary]:

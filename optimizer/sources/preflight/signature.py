@@ -89,7 +89,7 @@ def _kind_of_archive(path: Path, name: str, extension: str) -> str:
     if any(member.startswith("saved_model.") for member in names):
         return "saved_model"
     if "data.pkl" in names:
-        fix = "Bring a Keras model: .keras or .h5 written by tf-keras."
+        fix = "Bring a Keras model: .keras or .h5."
         raise unsupported(name, "The file is a PyTorch model", fix, later=False)
     return "saved_model" if extension == ".zip" and not KERAS_MEMBERS & set(names) else "keras"
 
@@ -100,7 +100,7 @@ def unsupported(name: str, what: str, fix: str = SAVE_AGAIN, later: bool = True)
         what,
         code="UNSUPPORTED_FORMAT",
         place=name,
-        expected="a .keras or .h5 model written by tf-keras (Keras 2)",
+        expected="a .keras or .h5 model written by Keras 2 or 3",
         fix=f"{LATER} {fix}" if later else fix,
     )
 

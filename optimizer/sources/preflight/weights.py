@@ -111,6 +111,7 @@ def _nested_in_order(
 
 
 def legacy_leaf(node: Node, weights: list[tuple[str, tuple[int, ...]]], inference: Inference, full: str, place: str) -> Shapes:
+    """Weights of one layer of a .h5, by name. Raises InputError WEIGHTS_MISMATCH."""
     expected = inference.layers[full].weights if full in inference.layers else None
     shapes = [shape for _, shape in weights]
     if expected is None:
@@ -171,6 +172,7 @@ def below(folder: str, stored: Stored) -> Stored:
 
 
 def checkpoint_leaf(node: Node, weights: Stored, inference: Inference, full: str, place: str) -> Shapes:
+    """Weights of one layer of a .keras archive, by name. Raises InputError WEIGHTS_MISMATCH."""
     parts: dict[str, list[tuple[int, tuple[int, ...]]]] = {}
     for key, shape in weights.items():
         *folders, _, number = ["", *key.split("/")]

@@ -217,7 +217,9 @@ class PostTrainingQuantization(Technique):
                 convert(model.convertible), self._samples(context), activation_bits=16, per_tensor=True
             )
         else:
-            content = convert(model.convertible, lambda converter: self._configure(converter, context, per_tensor=per_tensor))
+            content = convert(
+                model.convertible, lambda converter: self._configure(converter, model, context, per_tensor=per_tensor)
+            )
         return model.changed(litert=content, promises=(self._promise(model),))
 
     def _on_tflite(self, model: Model, content: bytes, context: RunContext) -> Model:
@@ -257,7 +259,7 @@ class PostTrainingQuantization(Technique):
             return inputs
         return {plain_name(spec.name): part for spec, part in zip(context.data.joined, inputs, strict=True)}
 
-    def _configure(self, converter: Any, context: RunContext, *, per_tensor: bool) -> None:
+    def _configure(self, converter: Any, model: Model, context: RunContext, *, per_tensor: bool) -> None:
         """Types and representative dataset of TensorFlow's converter."""
         import tensorflow as tf
 
@@ -266,7 +268,7 @@ class PostTrainingQuantization(Technique):
             converter.target_spec.supported_types = [tf.float16]
             return
         set_granularity(converter, per_tensor=per_tensor)
-        converter.representative_dataset = representative_dataset(self._samples(context))
+        converter.representative_dataset = representative_dataset(model.convertible, self._samples(context))
         builtins = tf.lite.OpsSet.TFLITE_BUILTINS
         if self.activations == "int16":
             int16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8

@@ -372,3 +372,9 @@ def samples_that_are_not_numbers(folder: Path) -> Path:
     x = np.zeros((60, 4), np.float32)
     x[17, 2] = np.nan
     return _pair(folder, x=x, y=np.arange(60) % 2)
+
+
+@case("+", "UNSAFE_PATH", "data")
+def picture_without_a_name(folder: Path) -> Path:
+    """zipfile asks for the last letter of every name."""
+    return good.with_nameless_member(folder / "a.zip", good.picture_parts())

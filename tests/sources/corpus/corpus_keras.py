@@ -238,9 +238,40 @@ def custom_layer(folder: Path) -> Path:
     return good.h5(folder / "a.h5", good.dense_config(good.layer("MyAttention", "mine", "hidden", module=None)))
 
 
-@case("15", "UNSUPPORTED_FORMAT", "model")
-def keras_3_archive(folder: Path) -> Path:
-    return good.keras(folder / "three.keras", version="3.15.1")
+def _keras_3(folder: Path, change: Any) -> Path:
+    config = good.keras_3_config()
+    change(config["config"]["layers"])
+    return good.keras(folder / "three.keras", config=config, version="3.15.1")
+
+
+@case("+", "BAD_CONFIG", "model", place="out", received="nowhere")
+def keras_3_layer_fed_from_nowhere(folder: Path) -> Path:
+    return _keras_3(
+        folder, lambda layers: layers[-1]["inbound_nodes"][0]["args"][0]["config"].update(keras_history=["nowhere", 0, 0])
+    )
+
+
+@case("+", "BAD_CONFIG", "model", place="double")
+def keras_3_operation_without_its_arguments(folder: Path) -> Path:
+    return _keras_3(folder, lambda layers: layers[2]["inbound_nodes"][0].update(args=[]))
+
+
+@case("+", "NOT_TRANSLATABLE", "model", place="double")
+def keras_3_stranger_with_the_name_of_a_layer(folder: Path) -> Path:
+    stranger = {"module": "keras.layers", "class_name": "LayerScale", "registered_name": "mine>LayerScale"}
+    return _keras_3(folder, lambda layers: layers[2].update(stranger))
+
+
+@case("+", "UNSAFE_OP", "model", place="double")
+def keras_3_function_of_tensorflow(folder: Path) -> Path:
+    """A layer of Keras 2 for TensorFlow functions, smuggled into a config of Keras 3."""
+    config = {"name": "double", "function": "io.write_file"}
+    return _keras_3(folder, lambda layers: layers[2].update(module="keras", class_name="TFOpLambda", config=config))
+
+
+@case("+", "TOO_LARGE", "model", place="hidden", limit=True, bomb=True)
+def keras_3_two_billion_units(folder: Path) -> Path:
+    return _keras_3(folder, lambda layers: layers[1]["config"].update(units=2_000_000_000))
 
 
 def _empty(folder: Path, name: str) -> Path:
@@ -344,6 +375,26 @@ def attribute_of_two_hundred_megabytes_in_h5(folder: Path) -> Path:
     return folder / "a.h5"
 
 
+@case("+", "TOO_LARGE", "model", received="62,914,560 bytes", limit=True, bomb=True)
+def config_of_sixty_megabytes_in_h5(folder: Path) -> Path:
+    """A text of variable length: libhdf5 tells its size only after it has loaded it, several times over."""
+    return good.h5(folder / "a.h5", config="x" * 60 * MEGABYTE)
+
+
+@case("+", "TOO_LARGE", "model", received="4,194,304,000 bytes", limit=True, bomb=True)
+def four_thousand_names_that_are_one_long_text(folder: Path) -> Path:
+    """All references lead to the same megabyte: loading the attribute would take four gigabytes."""
+    path, count, reference = good.h5(folder / "a.h5"), 4000, 16
+    with h5py.File(path, "a") as file:
+        file["model_weights"].attrs["layer_names"] = np.array(["y" * MEGABYTE, *(["n"] * (count - 1))], dtype=h5py.string_dtype())
+    data = path.read_bytes()
+    # A reference is length (4 bytes), address of the heap (8) and number within it (4); the second text has length 1.
+    first, second = MEGABYTE.to_bytes(4, "little"), (1).to_bytes(4, "little")
+    start = next(n for n in range(len(data)) if data.startswith(first, n) and data.startswith(second, n + reference))
+    path.write_bytes(data[:start] + data[start : start + reference] * count + data[start + reference * count :])
+    return path
+
+
 @case("+", "TOO_LARGE", "model", limit=True, bomb=True)
 def config_of_forty_megabytes(folder: Path) -> Path:
     config = json.dumps(good.dense_config())[:-1] + ', "padding": "' + "x" * 40_000_000 + '"}'
@@ -387,3 +438,44 @@ def name_that_forges_lines(folder: Path) -> Path:
 @case("34", "UNSUPPORTED_FORMAT", "data", name="../../<img src=x onerror=alert(1)>\u202e\0\n.h5")
 def name_of_data_with_a_tag(folder: Path) -> Path:
     return _empty(folder, "a.npz")
+
+
+@case("+", "BAD_CONFIG", "model", place="config.json")
+def half_a_character_in_a_name(folder: Path) -> Path:
+    """JSON lets it through, and no database takes it: the runner that stores the summary would end."""
+    config = json.dumps(good.dense_config()).replace('"hidden"', '"\\ud800"')
+    return good.keras(folder / "a.keras", config=config)
+
+
+@case("+", "TRUNCATED", "model")
+def name_that_is_no_unicode_in_h5(folder: Path) -> Path:
+    path = good.h5(folder / "a.h5")
+    path.write_bytes(path.read_bytes().replace(b"hidden", b"hid\xd7en"))
+    return path
+
+
+@case("+", "TRUNCATED", "model")
+def heap_without_end_in_h5(folder: Path) -> Path:
+    """An entry of no size, where libhdf5 goes round for ever."""
+    path = good.h5(folder / "a.h5")
+    data = bytearray(path.read_bytes())
+    free = data.index(b"out/kernel:0") + 16
+    data[free + 8 : free + 16] = bytes(8)
+    path.write_bytes(data)
+    return path
+
+
+@case("+", "TOO_LARGE", "model", limit=True, bomb=True)
+def text_of_three_gigabytes_that_is_not_there(folder: Path) -> Path:
+    """A length that the heap does not have; libhdf5 makes room for it first."""
+    path = good.h5(folder / "a.h5")
+    data = path.read_bytes()
+    heap = data.index(b"GCOL")
+    reference = (6).to_bytes(4, "little") + heap.to_bytes(8, "little")
+    path.write_bytes(data.replace(reference, (3_439_329_286).to_bytes(4, "little") + heap.to_bytes(8, "little")))
+    return path
+
+
+@case("+", "NOT_A_MODEL", "model")
+def member_without_a_name(folder: Path) -> Path:
+    return good.with_nameless_member(folder / "a.keras", good.keras_parts())

@@ -44,6 +44,40 @@ def dense_config(extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
     return {"module": "keras", "class_name": "Functional", "config": config, "registered_name": "Functional"}
 
 
+def keras_3_config() -> dict[str, Any]:
+    """4 -> Dense(3, relu) -> twice as much -> Dense(2, softmax), as Keras 3 writes it."""
+
+    def tensor(name: str, width: int) -> dict[str, Any]:
+        settings = {"shape": [None, width], "dtype": "float32", "keras_history": [name, 0, 0]}
+        return {"class_name": "__keras_tensor__", "config": settings}
+
+    def record(class_name: str, name: str, arguments: list[Any], module: str = "keras.layers", **settings: Any) -> dict[str, Any]:
+        return {
+            "module": module,
+            "class_name": class_name,
+            "config": {"name": name, **settings},
+            "registered_name": None,
+            "name": name,
+            "inbound_nodes": [{"args": arguments, "kwargs": {}}] if arguments else [],
+        }
+
+    policy = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}, "registered_name": None}
+    dense = {"trainable": True, "dtype": policy, "use_bias": True, "quantization_config": None}
+    layers = [
+        record("InputLayer", "image", [], batch_shape=[None, 4], dtype="float32", sparse=False, ragged=False),
+        record("Dense", "hidden", [tensor("image", 4)], **dense, units=3, activation="relu"),
+        record("Multiply", "double", [tensor("hidden", 3), 2], "keras.src.ops.numpy"),
+        record("Dense", "out", [tensor("double", 3)], **dense, units=2, activation="softmax"),
+    ]
+    config = {"name": "model", "layers": layers, "input_layers": ["image", 0, 0], "output_layers": ["out", 0, 0]}
+    return {
+        "module": "keras.src.models.functional",
+        "class_name": "Functional",
+        "config": config,
+        "registered_name": "Functional",
+    }
+
+
 DENSE_WEIGHTS = {"hidden": {"kernel": (4, 3), "bias": (3,)}, "out": {"kernel": (3, 2), "bias": (2,)}}
 DENSE_PATHS = {
     "layers/dense/vars/0": (4, 3),
@@ -88,6 +122,13 @@ def zipped(path: Path, parts: Mapping[str, Any] | Sequence[tuple[Any, Any]], com
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, content in parts.items() if isinstance(parts, Mapping) else parts:
             archive.writestr(name, content)
+    return path
+
+
+def with_nameless_member(path: Path, parts: Mapping[str, Any]) -> Path:
+    """A zip with one more member, whose name is NUL: zipfile reads it as empty, and would not write it."""
+    zipped(path, [*parts.items(), ("~", b"x")])
+    path.write_bytes(path.read_bytes().replace(b"~", b"\0"))
     return path
 
 
@@ -257,6 +298,8 @@ def pictures(path: Path) -> Path:
 GOOD = {
     "h5": ("model", "good.h5", h5),
     "keras": ("model", "good.keras", keras),
+    "keras_3": ("model", "good.keras", lambda path: keras(path, config=keras_3_config(), version="3.15.1")),
+    "keras_3_h5": ("model", "good.h5", lambda path: h5(path, keras_3_config(), version="3.15.1")),
     "saved_model": ("model", "good.zip", saved_model),
     "tflite": ("model", "good.tflite", tflite),
     "npz": ("data", "good.npz", npz),

@@ -49,7 +49,8 @@ def test_a_bad_input_is_refused(case: Case, tmp_path: Path, reader: ReaderProces
 
 
 def test_the_corpus_has_every_row_of_the_safety_facts() -> None:
-    assert {case.number for case in CASES} >= {str(number) for number in range(1, 35)}
+    # Row 15 are files that are fine: the next test reads them.
+    assert {case.number for case in CASES} | {"15"} >= {str(number) for number in range(1, 35)}
 
 
 @pytest.mark.parametrize("name", GOOD)

@@ -1,7 +1,6 @@
 """Model files that must be refused, each with its code; nothing in them may run."""
 
 import copy
-import json
 import struct
 import zipfile
 from collections.abc import Callable
@@ -346,24 +345,6 @@ def test_graphs_that_cannot_be(
 def test_an_input_of_unknown_shape(write_h5: Callable[..., Path], refused_model: Callable[..., InputError]) -> None:
     config = {"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": {"name": "a", "units": 2}}]}}
     refused_model(write_h5(config, {}), "UNSUPPORTED_MODEL")
-
-
-def test_keras_3_files_are_for_later(
-    write_h5: Callable[..., Path],
-    write_keras: Callable[..., Path],
-    dense_config: Any,
-    dense_weights: Any,
-    refused_model: Callable[..., InputError],
-) -> None:
-    metadata = json.dumps({"keras_version": "3.15.1"})
-    later = (
-        write_keras(dense_config, {}, members={"metadata.json": metadata}),
-        write_h5(dense_config, dense_weights, version="3.0.0"),
-    )
-    for path in later:
-        error = refused_model(path, "UNSUPPORTED_FORMAT")
-        assert "TF_USE_LEGACY_KERAS=1" in error.fix
-        assert "later version" in error.fix
 
 
 def test_a_pytorch_model_is_named(tmp_path: Path, refused_model: Callable[..., InputError]) -> None:
