@@ -295,7 +295,7 @@ def _measure_result(content: bytes, context: RunContext, baseline: Baseline) -> 
         [baseline.content, content],
         threads=context.threads,
         seed=context.seed,
-        sample_shape=context.data.input_shape,
+        sample_shape=context.data.sample_shape,
         check_cancelled=context.check_cancelled,
     )
     old = baseline.measured if "latency_ms" in baseline.measured.metrics else baseline.measured.with_latency(latencies[0])
