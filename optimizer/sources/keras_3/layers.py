@@ -11,7 +11,18 @@ from typing import Any
 from optimizer.errors import InputError
 from optimizer.sources.keras_3.activations import activate, is_known
 from optimizer.sources.keras_3.calls import plain_call
-from optimizer.sources.keras_3.parts import LAYERS, OPERATIONS, Arguments, Builder, Inner, Parts, SourceLayer, Tensor, flat, merged
+from optimizer.sources.keras_3.parts import (
+    LAYERS,
+    OPERATIONS,
+    Arguments,
+    Builder,
+    Inner,
+    Parts,
+    SourceLayer,
+    Tensor,
+    flat,
+    merged,
+)
 from optimizer.sources.keras_3.reading import fault
 from optimizer.sources.keras_3.serialized import dtype_name, plain_setting
 
