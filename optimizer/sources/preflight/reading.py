@@ -27,7 +27,7 @@ from optimizer.sources.shapes import Inference, infer
 from optimizer.sources.summary import ModelSummary
 
 if TYPE_CHECKING:
-    from optimizer.sources.keras_3 import Translation
+    from optimizer.sources.keras_3.translation import Translation
 
 
 def read_model_summary(path: Path, *, name: str) -> ModelSummary:
@@ -130,7 +130,7 @@ def _read_keras(path: Path, place: str) -> Parsed:
 def _translated(config: Mapping[str, Any], place: str) -> tuple[Graph, Inference, Translation]:
     """Check a config that Keras 3 wrote, translate it, and check the result as if tf-keras had written it. Raises InputError."""
     # Files of tf-keras, the most by far, need none of the translation's modules.
-    from optimizer.sources.keras_3 import translate
+    from optimizer.sources.keras_3.translation import translate
 
     _refuse_subclassed(config, place)
     check_config({key: value for key, value in config.items() if key != "compile_config"}, place, KERAS_3)

@@ -33,15 +33,15 @@ from optimizer.model import Model
 from optimizer.promises import Promise, StoredKernels, StoredType
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 from optimizer.speed import counted_layers, depthwise_layers, int8_in_words
+from optimizer.stored_types import INT4_LAYERS, QUANTIZED_LAYERS, StoredTypes, loops_over_time
 from optimizer.technique import Refusal, SizeEstimate, Stage, Technique, layer_findings, param, technique
 
 CALIBRATION_SAMPLES = 256
 BITS = {"float16": 16, "int8": 8, "int4": 4}
 STORED_TYPES = {"float16": ("FLOAT16",), "int8": ("INT8",), "int4": ("INT4",)}
-INT4_LAYERS = frozenset({"Conv1D", "Conv2D", "Dense", "Embedding"})
-QUANTIZED_LAYERS = INT4_LAYERS | {"DepthwiseConv2D", "Conv2DTranspose", "SeparableConv1D", "SeparableConv2D", "Conv1DTranspose"}
 FLOAT16_LAYERS = INT4_LAYERS | {"DepthwiseConv2D", "Conv2DTranspose"}
-RECURRENT_LAYERS = frozenset({"LSTM", "GRU", "SimpleRNN", "Bidirectional"})
+LOOPS = "a model that loops over time cannot take and give int8"
+UNROLL = "Set input_output and activations to float32, or save the recurrent layers with unroll=True."
 
 
 @technique("post_training_quantization", family="quantization")
@@ -121,13 +121,17 @@ class PostTrainingQuantization(Technique):
 
     def refusal_of(self, model: ModelSummary) -> Refusal | None:
         """A SavedModel is converted as a Keras model is; a .tflite can be quantized where it is float still."""
-        return tflite_refusal(model, self.activations) if model.format == "tflite" else None
+        if model.format == "tflite":
+            return tflite_refusal(model, self.activations)
+        if self.input_output == "int8" and loops_over_time(model):
+            return Refusal(code="LOOP_NOT_QUANTIZABLE", reason=LOOPS, fix=UNROLL)
+        return None
 
     def check(self, model: ModelSummary) -> list[Finding]:
         """Kernels of convolutions, dense and embedding layers are stored in fewer bits."""
-        sequences = any(layer.kind in RECURRENT_LAYERS | {"Embedding"} for layer in model.layers)
-        finding_of = self._tflite_finding if model.format == "tflite" else lambda layer: self._finding(layer, sequences)
-        return list(layer_findings(model, finding_of))
+        if model.format == "tflite":
+            return list(layer_findings(model, self._tflite_finding))
+        return list(layer_findings(model, StoredTypes.of(model, weights=self.weights, activations=self.activations).finding))
 
     def _tflite_finding(self, layer: LayerSummary) -> Finding:
         """What litert-quantizer does with one operator."""
@@ -142,35 +146,6 @@ class PostTrainingQuantization(Technique):
         int8 = self.weights == "int4" and layer.kind not in INT4_LAYERS
         reason = "there is no int4 kernel for this operator; it gets int8" if int8 else ""
         return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=reason)
-
-    def _finding(self, layer: LayerSummary, sequences: bool) -> Finding:
-        kind = layer.kind
-        if kind == "BatchNormalization":
-            return Finding(layer=layer.name, verdict=Verdict.WORKS, reason="folded into the layer before it where it follows one")
-        if self.weights == "float16":
-            return Finding(layer=layer.name, verdict=Verdict.WORKS)
-        if kind == "BiasAdd":
-            return Finding(layer=layer.name, verdict=Verdict.LEFT, reason="a bias keeps 32 bits")
-        if self.activations == "float32":
-            return self._dynamic_finding(layer, sequences)
-        if self.weights == "int4" and kind not in INT4_LAYERS - {"Embedding"}:
-            verdict = Verdict.WORKS if kind in QUANTIZED_LAYERS else Verdict.LEFT
-            return Finding(
-                layer=layer.name, verdict=verdict, reason="there is no int4 kernel for this layer; it gets int8 where it can"
-            )
-        if kind in QUANTIZED_LAYERS:
-            return Finding(layer=layer.name, verdict=Verdict.WORKS)
-        return Finding(layer=layer.name, verdict=Verdict.LEFT, reason="the converter decides; it may stay float")
-
-    def _dynamic_finding(self, layer: LayerSummary, sequences: bool) -> Finding:
-        if self.weights == "int8" and sequences:
-            if layer.kind in FULLY_INTEGER_OPERATORS | RECURRENT_LAYERS | {"Embedding"}:
-                reason = f"kernels of {FEWEST_WEIGHTS} weights and more; smaller ones may stay float"
-                return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=reason)
-        elif layer.kind in FULLY_INTEGER_OPERATORS:
-            return Finding(layer=layer.name, verdict=Verdict.WORKS)
-        reason = "stays float: with float activations only convolutions, dense and recurrent layers are sure to gain"
-        return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
 
     def cautions(self, model: ModelSummary, host: Host) -> list[str]:
         """Which kernels compute with the chosen types, and which only unpack them."""
@@ -239,10 +214,10 @@ class PostTrainingQuantization(Technique):
         """What can be done for a graph with a loop: TensorFlow's calibrator crashes on one, and litert-quantizer's refuses it."""
         if self.input_output == "int8":
             raise RunError(
-                "A model that loops over time cannot take and give int8",
+                LOOPS.capitalize(),
                 code="LOOP_NOT_QUANTIZABLE",
                 place=self.name,
-                fix="Set input_output and activations to float32, or save the recurrent layers with unroll=True.",
+                fix=UNROLL,
             )
         context.note("The model loops over time, and ranges inside a loop cannot be calibrated: its activations stay float32.")
         return dataclasses.replace(self, activations="float32").apply(model, context)
