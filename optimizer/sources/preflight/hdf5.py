@@ -89,7 +89,13 @@ def _check_dataset(item: h5py.Dataset, place: str, where: str) -> None:
     if item.is_virtual:
         raise _outside(place, where, "a virtual data set")
     if item.dtype.kind not in "fiub":
-        raise InputError("The file holds data that are no numbers", code="NOT_A_MODEL", place=place, received=where)
+        raise InputError(
+            "The file holds data that are no numbers",
+            code="NOT_A_MODEL",
+            place=place,
+            received=where,
+            fix="If these are weights in bfloat16: save the model in float32.",
+        )
     stored = item.id.get_storage_size()
     if item.nbytes > MAX_FILL_BYTES + MAX_ZIP_RATIO * stored:
         raise InputError(
