@@ -93,7 +93,7 @@ def perform(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str
 class _Stages:
     """Numbers the parts of a run for progress bars."""
 
-    def __init__(self, recipe: Recipe, report: Report, *, already_converted: bool) -> None:
+    def __init__(self, recipe: Recipe, report: Report, *, already_converted: bool = False) -> None:
         converts = already_converted or (bool(recipe.steps) and recipe.steps[-1].produces is Stage.LITERT)
         self._count = len(recipe.steps) + (3 if converts else 4)
         self._index = 0
