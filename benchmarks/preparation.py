@@ -1,7 +1,7 @@
 """How long preparing a model for quantization-aware training takes, a layer: ours on EfficientNetB0 beside TFMOT's quantize_model on MobileNetV2.
 
 Ours includes folding, the layout, the wrappers and the calibration on 16 samples; TFMOT's has no calibration. TFMOT raises on EfficientNetB0.
-Prints the ratio; below 1 ours is faster. Run it on a quiet machine: `python benchmarks/preparation.py`.
+Prints CPU time a layer and the ratios; below 1 ours is faster: `python benchmarks/preparation.py [rounds]`.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def bare(model: Any) -> None:
     tfmot.quantization.keras.quantize_model(model)
 
 
-def seconds_a_layer(work: Callable[[Any], None], model: Any) -> float:
-    started = time.perf_counter()
+def cpu_seconds_a_layer(work: Callable[[Any], None], model: Any) -> float:
+    started = time.process_time()
     work(model)
-    return (time.perf_counter() - started) / len(model.layers)
+    return (time.process_time() - started) / len(model.layers)
 
 
 def main() -> None:
@@ -56,10 +56,10 @@ def main() -> None:
     mobile = applications.MobileNetV2(weights=None, input_shape=(SIZE, SIZE, 3), classes=10)
     cases = {"ours, EfficientNetB0": (ours, efficient), "ours, MobileNetV2": (ours, mobile), "TFMOT, MobileNetV2": (bare, mobile)}
     fastest: dict[str, float] = {}
-    # Interleaved, and the fastest of each: what else the machine does then counts least.
-    for _ in range(ROUNDS):
+    # Interleaved, CPU time, and the fastest of each: what else the machine does then counts least.
+    for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS):
         for name, (work, model) in cases.items():
-            fastest[name] = min(fastest.get(name, float("inf")), seconds_a_layer(work, model))
+            fastest[name] = min(fastest.get(name, float("inf")), cpu_seconds_a_layer(work, model))
     for name, (_, model) in cases.items():
         print(f"{name:22} {len(model.layers):4} layers  {fastest[name] * 1000:6.1f} ms a layer")
     reference = fastest["TFMOT, MobileNetV2"]

@@ -14,8 +14,18 @@ from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdi
 
 INT4_LAYERS = frozenset({"Conv1D", "Conv2D", "Dense", "Embedding"})
 QUANTIZED_LAYERS = INT4_LAYERS | {"DepthwiseConv2D", "Conv2DTranspose", "SeparableConv1D", "SeparableConv2D", "Conv1DTranspose"}
-BY_THE_CONVERTER = QUANTIZED_LAYERS | {"DepthwiseConv1D", "LSTM", "PReLU"}
-"""TensorFlow's converter stores these in int8 where activations are int8."""
+BY_THE_CONVERTER = QUANTIZED_LAYERS | {
+    "Bidirectional",
+    "DepthwiseConv1D",
+    "EinsumDense",
+    "GRU",
+    "LSTM",
+    "LocallyConnected1D",
+    "LocallyConnected2D",
+    "PReLU",
+    "SimpleRNN",
+}
+"""TensorFlow's converter stores these in int8 where activations are int8 and nothing loops."""
 FLOAT_ONLY = frozenset({"Conv3D", "Conv3DTranspose"})
 RECURRENT_LAYERS = frozenset({"LSTM", "GRU", "SimpleRNN", "Bidirectional", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
 LOOPING = RECURRENT_LAYERS - {"LSTM", "Bidirectional"}

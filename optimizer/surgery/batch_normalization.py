@@ -23,15 +23,14 @@ FOLDABLE = frozenset({"Conv1D", "Conv2D", "Conv3D", "SeparableConv1D", "Separabl
 
 
 def fold_batch_normalization(keras_model: Any, kinds: Collection[str] = FOLDABLE) -> tuple[Any, tuple[str, ...]]:
-    """Return an equal functional model without the foldable BatchNormalization layers, and their names.
+    """Return an equal functional model with its own weights, without the foldable BatchNormalization layers, and their names.
 
     A BatchNormalization folds when it directly follows a linear layer of one of `kinds` that nothing else reads.
     """
-    plain = copy_of(keras_model)
-    wiring = wiring_of_keras(plain)
+    wiring = wiring_of_keras(keras_model)
     pairs = {kept: removed for kept, removed in foldable_pairs(wiring).items() if wiring.layers[kept].class_name in kinds}
     if not pairs:
-        return plain, ()
+        return copy_of(keras_model), ()
     removed = set(pairs.values())
 
     def make(layer: Any, name: str) -> Any:
@@ -41,11 +40,12 @@ def fold_batch_normalization(keras_model: Any, kinds: Collection[str] = FOLDABLE
             return type(layer).from_config({**layer.get_config(), "use_bias": True})
         return clone(layer, name)
 
-    folded = rebuilt(plain, make)
+    folded = rebuilt(keras_model, make)
+    originals = {layer.name: layer for layer in keras_model.layers}
     for layer in folded.layers:
-        original = plain.get_layer(layer.name)
+        original = originals[layer.name]
         if layer.name in pairs:
-            layer.set_weights(_folded_weights(original, plain.get_layer(pairs[layer.name])))
+            layer.set_weights(_folded_weights(original, originals[pairs[layer.name]]))
         elif layer.weights:
             layer.set_weights(original.get_weights())
         if layer.trainable != original.trainable:

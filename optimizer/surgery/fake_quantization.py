@@ -76,9 +76,8 @@ def calibrate(prepared: Prepared, batches: Iterable[Any], *, steps: int) -> None
     found = [look() for look in prepared.ranges]
     for quantizer, variables in found:
         quantizer.start(variables)
-    observe = tf.function(lambda batch: prepared.keras(batch, training=False), reduce_retracing=True)
     for batch in batches:
-        observe(batch)
+        prepared.keras(batch, training=False)
     for quantizer, variables in found:
         quantizer.finish(variables, decay)
 

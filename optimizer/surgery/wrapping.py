@@ -16,11 +16,11 @@ def with_layers_wrapped(keras_model: Any, names: Collection[str], wrap: Callable
     def make(layer: Any, name: str) -> Any:
         return wrap(layer) if name in names else layer
 
-    return rebuilt(without_activity_penalties(keras_model), make)
+    return rebuilt(without_activity_penalties(copy_of(keras_model)), make)
 
 
 def without_activity_penalties(keras_model: Any) -> Any:
-    """A copy without activity regularizers, in layers or as layers of their own.
+    """A model without activity regularizers, in layers or as layers of their own: the one given where it has none, else a copy.
 
     TFMOT's wrappers call what is inside them directly, so the penalty would be a stale tensor of the graph that the model was built in, and
     the training step would fail on it.
@@ -31,13 +31,17 @@ def without_activity_penalties(keras_model: Any) -> Any:
         penalty = type(layer).__name__ == "ActivityRegularization"
         return tf.keras.layers.Activation("linear", name=name) if penalty else layer
 
-    result = copy_of(keras_model)
+    result = keras_model
     if any(type(layer).__name__ == "ActivityRegularization" for layer in result.layers):
-        result = copy_of(rebuilt(result, make))
+        result = copy_of(rebuilt(copy_of(result), make))
     penalized = [layer for layer in result.layers if layer.weights and getattr(layer, "activity_regularizer", None) is not None]
-    for layer in penalized:
-        layer.activity_regularizer = None
-    return copy_of(result) if penalized else result
+    if not penalized:
+        return result
+    result = copy_of(result)
+    for layer in result.layers:
+        if layer.weights and getattr(layer, "activity_regularizer", None) is not None:
+            layer.activity_regularizer = None
+    return copy_of(result)
 
 
 def with_weights_of(keras_model: Any, trained: Any) -> Any:
