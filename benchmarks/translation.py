@@ -73,12 +73,12 @@ def main() -> None:
 
         # The first layer that is ever built pays for what TensorFlow sets up once.
         tf_keras.Sequential([tf_keras.layers.Dense(1, input_shape=(1,))])
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         with Peak() as peak:
             summary = read_model_summary(path, name=path.name)
             checked = time.perf_counter()
             model = load_keras_model(path, summary)
-            loaded = time.perf_counter()
+            loaded, cpu = time.perf_counter(), time.process_time() - cpu
         megabyte = 1024**2
         print(f"{options.architecture}: {size / megabyte:.0f} MB .keras, {model.count_params():,} parameters")
         print(

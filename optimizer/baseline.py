@@ -61,7 +61,7 @@ def timed_alone(baseline: Baseline, context: RunContext) -> Measured:
         [baseline.content],
         threads=context.threads,
         seed=context.seed,
-        sample_shape=context.data.input_shape,
+        sample_shape=context.data.sample_shape,
         check_cancelled=context.check_cancelled,
     )
     return baseline.measured.with_latency(latency[0])

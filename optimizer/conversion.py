@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -106,7 +107,9 @@ def convert(model: Any, configure: Callable[[Any], None] | None = None) -> bytes
 
 def _converted(converter: Any) -> bytes:
     try:
-        with quiet_standard_error():
+        with quiet_standard_error(), warnings.catch_warnings():
+            # To calibrate several inputs, the converter looks their names up with an interpreter that it calls deprecated itself.
+            warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
             return bytes(converter.convert())
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         raise _failure(error) from error

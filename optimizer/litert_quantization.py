@@ -23,6 +23,7 @@ def quantize_tflite(
     weights: str,
     activations: str,
     samples: Any,
+    sample_shape: tuple[int, ...],
     per_tensor: bool,
     integer_input_output: bool,
 ) -> bytes:
@@ -33,13 +34,14 @@ def quantize_tflite(
         weights: "float16", "int8" or "int4".
         activations: "float32", "int16" or "int8".
         samples: Calibration inputs (n, ...); None for float32 activations.
+        sample_shape: Shape of one sample without the batch axis.
         per_tensor: One scale a kernel instead of one an output channel.
         integer_input_output: Whether the result takes and gives integers; integer activations only.
 
     Raises:
         RunError: QUANTIZATION_FAILED.
     """
-    signed = with_signature(float_file)
+    signed = made_calibratable(float_file, sample_shape)
     if weights == "float16":
         return quantize_float16(signed)
     if weights == "int4":
@@ -58,20 +60,29 @@ def quantize_tflite(
     )
 
 
-def with_signature(content: bytes) -> bytes:
-    """The same file with a signature of its main graph, by which litert-quantizer calibrates; unchanged where it has one."""
+def made_calibratable(content: bytes, sample_shape: tuple[int, ...]) -> bytes:
+    """The same file as litert-quantizer's calibrator can run it; unchanged where it can already.
+
+    It calls the file by a signature, and at the shape that the file names: where that leaves axes open (and says 1 for them), it becomes
+    that of the samples. The axes stay open all the same.
+    """
     from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils
 
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
-    if model.signatureDefs:
-        return content
     graph = model.subgraphs[0]
-    signature = schema.SignatureDefT()
-    signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
-    signature.inputs = [_tensor_map(f"input_{n}", tensor) for n, tensor in enumerate(graph.inputs)]
-    signature.outputs = [_tensor_map(f"output_{n}", tensor) for n, tensor in enumerate(graph.outputs)]
-    model.signatureDefs = [signature]
+    taken = graph.tensors[graph.inputs[0]]
+    is_open = taken.shapeSignature is not None and any(length < 0 for length in taken.shapeSignature[1:])
+    if model.signatureDefs and not is_open:
+        return content
+    if is_open:
+        taken.shape = [taken.shape[0], *sample_shape]
+    if not model.signatureDefs:
+        signature = schema.SignatureDefT()
+        signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
+        signature.inputs = [_tensor_map(f"input_{n}", tensor) for n, tensor in enumerate(graph.inputs)]
+        signature.outputs = [_tensor_map(f"output_{n}", tensor) for n, tensor in enumerate(graph.outputs)]
+        model.signatureDefs = [signature]
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 

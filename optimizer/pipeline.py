@@ -28,6 +28,7 @@ from optimizer.recipe import Recipe, check_takes
 from optimizer.report import Result, StageRecord, report_of, write_outputs
 from optimizer.sources.dataset import PreparedData
 from optimizer.sources.fit import prepare
+from optimizer.sources.keras_3.agreement import agreement_record
 from optimizer.sources.keras_model import load_keras_model
 from optimizer.sources.litert_model import load_tflite
 from optimizer.sources.preflight import read_model_summary
@@ -92,7 +93,7 @@ def perform(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str
 class _Stages:
     """Numbers the parts of a run for progress bars."""
 
-    def __init__(self, recipe: Recipe, report: Report, *, already_converted: bool) -> None:
+    def __init__(self, recipe: Recipe, report: Report, *, already_converted: bool = False) -> None:
         converts = already_converted or (bool(recipe.steps) and recipe.steps[-1].produces is Stage.LITERT)
         self._count = len(recipe.steps) + (3 if converts else 4)
         self._index = 0
@@ -146,7 +147,14 @@ def _load(job: Job, read: _Read, report: Report, cancelled: Callable[[], bool]) 
     second = None
     if job.second_model is not None and read.second is not None:
         second = Model(keras=flattened(load_keras_model(job.second_model, read.second)))
-    agreement = _agreement(job, read.summary, original, report)
+    translation = agreement_record(
+        job.model,
+        read.summary,
+        original.keras,
+        seed=job.recipe.seed,
+        baseline=job.baseline,
+        say=lambda text: report(Event(kind="note", data={"text": text})),
+    )
     # The original of Keras 3 took random numbers of its own.
     tf.keras.utils.set_random_seed(job.recipe.seed)
     return RunContext(
@@ -158,7 +166,7 @@ def _load(job: Job, read: _Read, report: Report, cancelled: Callable[[], bool]) 
         report=report,
         cancelled=cancelled,
         threads=job.threads,
-        translation=agreement,
+        translation=translation,
     )
 
 
@@ -170,26 +178,6 @@ def _original(job: Job, read: _Read) -> Model:
         folder = job.work / "saved_model"
         return Model(saved_model=load_saved_model(job.model, read.summary, folder=folder, input_shape=read.data.input_shape))
     return Model(keras=flattened(load_keras_model(job.model, read.summary)))
-
-
-def _agreement(job: Job, summary: ModelSummary, original: Model, report: Report) -> dict[str, Any] | None:
-    """How far a translated model is from the original of Keras 3: compared once, where the baseline is made.
-
-    Raises:
-        InputError: TRANSLATION_MISMATCH.
-    """
-    if not summary.keras_version:
-        return None
-    if job.baseline is not None:
-        record: dict[str, Any] | None = json.loads((job.baseline / "report.json").read_text())["model"].get("translation")
-        return record
-    from optimizer.sources.keras_3.agreement import compare_with_original, require_agreement
-
-    with quiet_standard_error():
-        found = compare_with_original(job.model, summary, original.keras, seed=job.recipe.seed)
-    require_agreement(found, summary)
-    report(Event(kind="note", data={"text": found.in_words(summary.keras_version)}))
-    return {**found.to_json(), "keras_version": summary.keras_version, "text": found.in_words(summary.keras_version)}
 
 
 def _baseline(job: Job, summary: ModelSummary, context: RunContext) -> tuple[Baseline, RunContext]:
@@ -295,7 +283,7 @@ def _measure_result(content: bytes, context: RunContext, baseline: Baseline) -> 
         [baseline.content, content],
         threads=context.threads,
         seed=context.seed,
-        sample_shape=context.data.input_shape,
+        sample_shape=context.data.sample_shape,
         check_cancelled=context.check_cancelled,
     )
     old = baseline.measured if "latency_ms" in baseline.measured.metrics else baseline.measured.with_latency(latencies[0])

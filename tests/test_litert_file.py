@@ -8,6 +8,8 @@ import pytest
 from optimizer.conversion import convert
 from optimizer.kernels import kernel_variables
 from optimizer.litert_file import LiteRTFile
+from optimizer.litert_quantization import quantize_int4, quantize_int8_weights
+from optimizer.measure.interpreter import run
 from optimizer.measure.memory import arena_bytes
 from optimizer.measure.operations import macs, parameters
 
@@ -46,3 +48,31 @@ def test_the_arena_holds_at_least_the_two_largest_neighbours(file: LiteRTFile) -
 
 def test_the_count_from_the_config_agrees_with_the_count_from_the_file(file: LiteRTFile, digits_summary: Any) -> None:
     assert digits_summary.macs == macs(file)
+
+
+@pytest.fixture(scope="module")
+def wide() -> bytes:
+    """A dense layer whose quantized kernel litert-quantizer stores behind the tables; one output channel is dead."""
+    import tensorflow as tf
+
+    kernel = np.random.default_rng(0).normal(size=(512, 1100)).astype(np.float32)
+    kernel[:, 7] = 0
+    spec = [tf.TensorSpec([1, 512], tf.float32)]
+    function = tf.function(lambda x: tf.matmul(x, kernel), input_signature=spec).get_concrete_function()
+    return bytes(tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module()).convert())
+
+
+def test_buffers_behind_the_tables_are_read(wide: bytes) -> None:
+    content = quantize_int8_weights(wide, per_tensor=False)
+    file = LiteRTFile(content)
+    assert any(buffer.offset > 1 for buffer in file.model.buffers)
+    (kernel,) = [kernel for operator in file.operators for kernel in file.kernels(operator)]
+    assert (kernel.dtype, kernel.elements) == ("INT8", 512 * 1100)
+    assert next(tensor for tensor in file.constants if tensor.dtype == "INT8").distinct_values > 100
+
+
+def test_a_dead_channel_is_mended_without_losing_them(wide: bytes) -> None:
+    content = quantize_int4(wide, activations="float32", samples=None, per_tensor=False, integer_input_output=False)
+    x = np.random.default_rng(1).normal(size=(1, 512)).astype(np.float32)
+    before, after = (run(file, [(x, None)]) for file in (wide, content))
+    assert np.abs(after - before).mean() < 0.2 * np.abs(before).mean()

@@ -167,3 +167,67 @@ def test_a_saved_model_whose_variables_are_damaged_is_refused(tmp_path: Path, fi
         run(tmp_path, damaged)
     assert caught.value.code == "LOAD_FAILED"
     assert json.dumps(caught.value.to_json())
+
+
+KERNEL = np.random.default_rng(0).normal(size=(64, 10)).astype(np.float32)
+
+
+def served(folder: Path, shape: list[int | None], dtype: str = "float32") -> Path:
+    """A SavedModel of one dense layer with softmax; a lone axis is one sample."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.kernel = tf.Variable(KERNEL)
+
+    def serve(x: Any) -> dict[str, Any]:
+        classes = tf.nn.softmax(tf.matmul(tf.reshape(tf.cast(x, tf.float32), [-1, 64]), module.kernel))
+        return {"classes": classes if len(shape) > 1 else classes[0]}
+
+    function = tf.function(serve, input_signature=[tf.TensorSpec(shape, dtype, name="x")])
+    tf.saved_model.save(module, str(folder / "m"), signatures=function)
+    return zipped(folder / "m")
+
+
+def direct(folder: Path, shape: list[int | None]) -> Path:
+    """The same as a .tflite without a signature."""
+    import tensorflow as tf
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    def serve(x: Any) -> Any:
+        classes = tf.nn.softmax(tf.matmul(tf.reshape(x, [-1, 64]), KERNEL))
+        return classes if len(shape) > 1 else classes[0]
+
+    concrete = tf.function(serve, input_signature=[tf.TensorSpec(shape, tf.float32)]).get_concrete_function()
+    content = tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module()).convert()
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model.signatureDefs = None
+    (folder / "a.tflite").write_bytes(bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
+    return folder / "a.tflite"
+
+
+@pytest.mark.parametrize("make", [served, direct])
+@pytest.mark.parametrize("shape", [[4, 64], [64], [None, 8, 8], [1, None, None, 1]], ids=str)
+def test_other_batches_and_open_axes_give_the_answers_of_single_samples(
+    tmp_path: Path, make: Any, shape: list[int | None]
+) -> None:
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    sample = (8, 8, 1) if len(shape) == 4 else (8, 8) if len(shape) == 3 else (64,)
+    x = (raw.data[:203] / 16).astype(np.float32)
+    expected = (x @ KERNEL).argmax(1)
+    parts = {"x_train": x[:100].reshape(100, *sample), "y_train": expected[:100]}
+    np.savez(tmp_path / "d.npz", **parts, x_test=x[100:].reshape(-1, *sample), y_test=expected[100:])
+    data = DataSource(name="d.npz", path=tmp_path / "d.npz", scaling="as stored")
+    report = run(tmp_path, make(tmp_path, shape), {**PTQ, "granularity": "per_channel"}, data=data)
+    assert report["baseline"]["accuracy"]["value"] == 1.0
+    assert report["result"]["accuracy"]["value"] > 0.85
+    open_axes = make is direct and None in shape[1:]
+    assert (report["result"]["arena_bytes"] is None) == open_axes
+
+
+def test_a_saved_model_of_whole_numbers_is_given_them(tmp_path: Path) -> None:
+    report = run(tmp_path, served(tmp_path, [None, 64], "uint8"), PTQ)
+    assert report["data"]["input_scaling"]["name"] == "as stored"
+    assert report["stages"][0]["promises"][0]["holds"] is True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -22,7 +23,9 @@ REPORT = "report.json"
 MAX_ARTIFACTS = 32
 MAX_ARTIFACT_BYTES = 4 * 1024**3
 MAX_REPORT_BYTES = 64 * 1024**2
+MAX_REPORT_DEPTH = 64
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _TFLITE_MARK = b"TFL3"
 
 
@@ -92,7 +95,29 @@ def read_report(folder: Path) -> dict[str, Any]:
         raise _bad_result(REPORT, "no valid JSON") from error
     if not isinstance(report, dict):
         raise _bad_result(REPORT, "no JSON object")
+    _check_storable(report)
     return report
+
+
+def _check_storable(report: Mapping[str, Any]) -> None:
+    """Refuse what JSON can hold and the store cannot: halves of characters, infinity (1e999), nesting without end.
+
+    A report can repeat what stood in a hostile file, or come from a worker that such a file has taken over; the runner must be able to
+    write it down. Raises RunError BAD_RESULT.
+    """
+    pending: list[tuple[Any, int]] = [(report, 1)]
+    while pending:
+        value, depth = pending.pop()
+        if depth > MAX_REPORT_DEPTH:
+            raise _bad_result(REPORT, f"more than {MAX_REPORT_DEPTH} levels")
+        if isinstance(value, dict):
+            pending += [(item, depth + 1) for pair in value.items() for item in pair]
+        elif isinstance(value, list):
+            pending += [(item, depth + 1) for item in value]
+        elif isinstance(value, str) and _HALF_CHARACTER.search(value):
+            raise _bad_result(REPORT, "text that is no Unicode")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise _bad_result(REPORT, "a number that is not finite")
 
 
 def part(report: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from optimizer.context import Event
 from optimizer.errors import OptimizerError, RunError, error_from_json, printable
 from optimizer.runs.artifacts import part, take_in
 from optimizer.runs.claims import News, Outcome
+from optimizer.runs.disk_use import over_folder_limit
 from optimizer.runs.endings import ending
 from optimizer.runs.fetching import Fetch
 from optimizer.runs.messages import Message
@@ -66,9 +67,15 @@ class Assignment:
         self._stop()
 
     def fail(self, error: OptimizerError) -> None:
-        """End the run before its worker has begun."""
+        """End the run whatever its worker has to say."""
         self._failure_before = error
         self._stop()
+
+    def watch_disk(self) -> None:
+        """End a run that takes more of the disk than it may."""
+        error = over_folder_limit(self.worker.folder, self.worker.pid, self._progress.stage)
+        if error is not None and self.killed is None and self.worker.ended() is None:
+            self.fail(error)
 
     def _stop(self) -> None:
         if self.fetch is not None:

@@ -16,6 +16,7 @@ from typing import Any
 from optimizer.context import Event
 from optimizer.errors import InputError, OptimizerError, RunError, error_from_json, printable
 from optimizer.runs.artifacts import hand_over, read_report
+from optimizer.runs.disk_use import over_folder_limit
 from optimizer.runs.endings import ending
 from optimizer.runs.home import Home, default_home
 from optimizer.runs.messages import BadMessageError, Message
@@ -27,6 +28,7 @@ from optimizer.runs.worker_process import Ended, WorkerProcess
 from optimizer.runs.workspace import JOB_FILE, OUT
 
 _TICK_S = 0.1
+_DISK_LOOK_S = 1.0
 
 
 @dataclass(kw_only=True)
@@ -67,9 +69,9 @@ class Command:
             worker = WorkerProcess(home, COMMAND, readable=[path.absolute() for path in self.files])
             try:
                 worker.log.begin(home.root / "log.txt")
-                timed_out = self._attend(worker)
-                if timed_out is not None:
-                    raise timed_out
+                stopped = self._attend(worker)
+                if stopped is not None:
+                    raise stopped
                 self._judge(worker)
                 results = worker.folder / OUT
                 return read_report(results) if out is None else hand_over(results, out)
@@ -77,8 +79,9 @@ class Command:
                 worker.close()
                 worker.log.close()
 
-    def _attend(self, worker: WorkerProcess) -> InputError | None:
-        """Listen until the worker ends. Returns the error where reading took too long and it was stopped."""
+    def _attend(self, worker: WorkerProcess) -> OptimizerError | None:
+        """Listen until the worker ends. Returns the error where it was stopped: reading took too long, or it filled its folder."""
+        disk_look = 0.0
         deadline = time.monotonic() + read_timeout_s(os.environ) + self.extra_s
         while worker.ended() is None:
             with selectors.DefaultSelector() as selector:
@@ -90,6 +93,12 @@ class Command:
             if not self._stage and self._last is None and time.monotonic() > deadline:
                 worker.kill()
                 return self._endless()
+            if time.monotonic() >= disk_look:
+                disk_look = time.monotonic() + _DISK_LOOK_S
+                full = over_folder_limit(worker.folder, worker.pid, self._stage)
+                if full is not None and worker.ended() is None:
+                    worker.kill()
+                    return full
         self._hear(worker, worker.drain)
         return None
 

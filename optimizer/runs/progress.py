@@ -14,6 +14,7 @@ from optimizer.runs.run import Progress
 FRAME_STAGES = 2
 STEP_WEIGHT = 6.0
 FRAME_WEIGHT = 1.0
+MAX_LEFT_S = 1e9
 
 
 class ProgressEstimate:
@@ -54,12 +55,14 @@ class ProgressEstimate:
         weights = [self._weight(index) for index in range(self._count)]
         total = sum(weights) or 1.0
         done = sum(weights[: self._index]) + (weights[self._index] * self._fraction if weights else 0.0)
+        left = self._seconds_left(now, weights, done)
         return Progress(
             stage=self._name,
             stage_index=self._index,
             stage_count=self._count,
             fraction=min(done / total, 1.0),
-            seconds_left=self._seconds_left(now, weights, done),
+            # A worker may say any number, also one that adds up to infinity, which could not be stored.
+            seconds_left=left if left is not None and left < MAX_LEFT_S else None,
         )
 
     def _weight(self, index: int) -> float:

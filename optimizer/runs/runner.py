@@ -36,6 +36,7 @@ TICK_S = 0.1
 FLUSH_S = 0.25
 HEARTBEAT_S = 1.0
 LOOK_S = 1.0
+DISK_LOOK_S = 1.0
 COLLECT_S = 3600.0
 COMPLAINT_S = 30.0
 IDLE_EXIT_S = 900.0
@@ -133,10 +134,13 @@ class Runner:
             assignment.kill(Killed.BAD_MESSAGE)
 
     def _tick(self) -> None:
+        look_at_disk = self._is_due("disk", DISK_LOOK_S)
         for assignment in list(self._dispatch.busy):
             self._dispatch.begin_if_fetched(assignment)
             if assignment.is_overdue:
                 assignment.kill(Killed.TIMED_OUT)
+            elif look_at_disk:
+                assignment.watch_disk()
             ended = assignment.worker.ended()
             if ended is not None:
                 self._settle(assignment, ended)

@@ -20,6 +20,12 @@ from optimizer.runs.submission import stored_files
 # Trouble that passes by itself: the runner goes on and tries again.
 PASSING = frozenset({"BUSY", "DISK_FULL", "DATABASE_ERROR"})
 
+_UNSTORABLE = RunError(
+    "The run's process left a result that cannot be stored",
+    code="BAD_RESULT",
+    fix="Run it again; if it happens again, runner.log says more.",
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -54,6 +60,11 @@ class Settlement:
                 if error.code == "DISK_FULL":
                     _remove(folder)  # Its space may be just what is missing.
                 return
+            # What one worker has left must not end the runner, and with it everyone else's runs.
+            except (ValueError, TypeError, RecursionError):
+                logger.exception("run %s left an outcome that cannot be stored", run.id)
+                self._unwritten[0] = (run, Outcome(state=RunState.FAILED, error=_UNSTORABLE.to_json()), folder)
+                continue
             self._unwritten.pop(0)
             _remove(folder)
             logger.info("run %s: %s", run.id, outcome.state)

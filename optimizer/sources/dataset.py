@@ -137,6 +137,11 @@ class PreparedData:
         """Whether the model has several inputs or several outputs."""
         return bool(self.joined) or self.output_count > 1
 
+    @property
+    def sample_shape(self) -> tuple[int, ...] | None:
+        """Shape of what a file's only input takes, for files that leave axes open; None for several inputs."""
+        return None if self.joined else self.input_shape
+
     def inputs(self, x: Any) -> Any:
         """Stored samples (n, ...) as the model's input batch (n, *input_shape), float32 unless the model takes integers.
 

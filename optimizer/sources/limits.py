@@ -1,13 +1,15 @@
 """How much a model file may ask for. Real models that people shrink for devices stay far below."""
 
-MAX_FILE_BYTES = 1024**3
+MAX_FILE_BYTES = 2 * 1024**3
 MAX_CONFIG_BYTES = 32 * 1024**2
+MAX_TEXTS_BYTES = 8 * MAX_CONFIG_BYTES
+"""All texts of the attributes of an HDF5 file that are read, and the heaps that they lie in."""
 MAX_METADATA_BYTES = 64 * 1024
 MAX_JSON_VALUES = 2_000_000
 MAX_JSON_DEPTH = 64
 MAX_LAYERS = 5_000
 MAX_NAME_LENGTH = 1_000
-MAX_PARAMETERS = 250_000_000
+MAX_PARAMETERS = 500_000_000
 MAX_ZIP_MEMBERS = 16
 MAX_ZIP_RATIO = 100
 MIN_RATIO_BYTES = 16 * 1024**2

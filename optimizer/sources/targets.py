@@ -79,9 +79,9 @@ def largest_as_class(dataset: Dataset) -> Dataset:
         return np.where(y.any(axis=-1), y.argmax(axis=-1), IGNORED)
 
     changed = with_targets(dataset, chosen)
-    if int(np.prod(target_shape(changed))) > 1 or len(target_shape(dataset)) > 1:
+    if int(np.prod(target_shape(changed))) > 1:
         return changed
-    return replace(changed, labels="class", class_names=tuple(str(number) for number in range(count)))
+    return replace(reshaped(changed, ()), labels="class", class_names=tuple(str(number) for number in range(count)))
 
 
 def as_labels(dataset: Dataset) -> Dataset:

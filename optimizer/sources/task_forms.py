@@ -15,6 +15,8 @@ from optimizer.sources.targets import (
     as_labels,
     class_range,
     largest_as_class,
+    target_shape,
+    with_targets,
     without_labels,
 )
 
@@ -37,11 +39,15 @@ def require_training_labels(case: Matching) -> None:
 
 
 def whole_classes(case: Matching) -> Dataset:
-    """Whole-numbered values as class numbers, for an output of one unit a class."""
-    if case.is_flat and all_targets(case.dataset, lambda y: bool(np.all(y == np.floor(y)) and y.min() >= 0)):
-        return as_classes(case.dataset)
+    """Whole-numbered values, one a sample, as class numbers for an output of one unit a class; -1 and 1 are the two of two units."""
+    if case.is_flat and int(np.prod(target_shape(case.dataset))) == 1:
+        if case.units == 2 and all_targets(case.dataset, minus_or_plus_one):
+            return as_classes(with_targets(case.dataset, lambda y: (y + 1) / 2))
+        if all_targets(case.dataset, lambda y: bool(np.all(y == np.floor(y)) and y.min() >= 0)):
+            return as_classes(case.dataset)
     expected = f"class numbers 0 to {case.units - 1}, or values of shape {in_words(case.output_shape)}"
-    raise case.mismatch(expected, "fractional or negative values")
+    shape = target_shape(case.dataset)
+    raise case.mismatch(expected, f"values of shape {in_words(shape)}" if shape else "fractional or negative values")
 
 
 def zeros_and_ones(y: Array) -> bool:
@@ -64,6 +70,10 @@ def two_classes(case: Matching) -> Found:
 
 def classification(case: Matching) -> Found:
     """Class numbers for one unit each. Raises InputError DATA_MODEL_MISMATCH."""
+    if not case.is_flat:
+        raise case.mismatch(
+            "an output of one unit a class", f"an output of shape {in_words(case.output_shape)}", "Choose per_step."
+        )
     low, high = class_range(case.dataset)
     if high >= case.units:
         shifted = low >= 1 and high == case.units
@@ -93,14 +103,15 @@ def names(case: Matching, count: int) -> tuple[str, ...]:
 def shares(case: Matching) -> Found:
     """Shares of each class: one-hot, or soft labels that add up to 1. Rows of zeros are steps that do not count."""
     sums = [y.sum(axis=-1) for y in (case.dataset.train.y, case.dataset.test.y) if y is not None]
+    several = bool(case.steps) and not case.is_flat
     positive = all_targets(case.dataset, lambda y: bool(np.all(y >= 0)))
-    if not positive or not all(np.all(np.isclose(s, 1, atol=1e-3) | ((s == 0) & bool(case.steps))) for s in sums):
+    if not positive or not all(np.all(np.isclose(s, 1, atol=1e-3) | ((s == 0) & several)) for s in sums):
         expected = f"class numbers 0 to {case.width - 1}, one-hot labels, or shares that add up to 1"
         raise case.mismatch(
             expected, "values that are no shares of one class", "For several labels a sample the model needs sigmoid units."
         )
     found = case.with_data(largest_as_class(case.dataset))
-    result = per_step(found) if case.steps and not case.is_flat else classification(found)
+    result = per_step(found) if several else classification(found)
     if all_targets(case.dataset, zeros_and_ones):
         return result
     return replace(result, notes=(*result.notes, "Soft labels: the class with the largest share is each sample's class."))

@@ -126,6 +126,8 @@ class _Preparation:
             self.ranges.append(lambda: (wrapper._output_quantizers[0], wrapper._output_quantizer_vars))
         # Masks pass as they pass through the layer: the wrapper by itself would lose them.
         wrapper.supports_masking, wrapper.compute_mask = layer.supports_masking, layer.compute_mask
+        # The wrapper's call takes any keyword, so Keras would hand it the mask, and it would hand it on to a layer that knows none.
+        wrapper._call_spec._expects_mask_arg = layer._call_spec.expects_mask_arg
         return self._surrounded(wrapper, after)
 
     def _weights(self, layer: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,10 +17,14 @@ START_LIMIT_S = 60
 
 
 class Server:
-    """The dashboard on a free port. It can be killed and started again on the same home."""
+    """The dashboard on a free port. It can be killed and started again on the same home.
 
-    def __init__(self, home: Path) -> None:
+    `environment` is what it (and the runner that it starts) finds besides that of this process.
+    """
+
+    def __init__(self, home: Path, environment: Mapping[str, str] | None = None) -> None:
         self.home = home
+        self._further = dict(environment or {})
         self.process: subprocess.Popen[bytes] | None = None
         self.port = 0
 
@@ -42,14 +47,14 @@ class Server:
             time.sleep(0.1)
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "LITESMITH_HOME": str(self.home)}
+        return {**os.environ, **self._further, "LITESMITH_HOME": str(self.home)}
 
     def answers(self) -> bool:
         """Whether it answers now."""
         try:
             with urllib.request.urlopen(self.url + "_stcore/health", timeout=5) as answer:  # noqa: S310 - our own server
                 return bool(answer.status == 200)
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
 
     def resident_mb(self) -> float:

@@ -131,3 +131,9 @@ def test_samples_are_drawn_from_checked_base64_and_escaped_labels_only() -> None
     assert _figure({"image": 'x" onerror="alert(1)', "label": "a"}) == ""
     assert _figure({"image": "aGk=", "label": "<script>"}).count("<script>") == 0
     assert 'src="data:image/png;base64,aGk="' in _figure({"image": "aGk=", "label": "7"})
+
+
+def test_a_tflite_and_a_zip_are_taken_and_the_second_model_must_be_keras(opened: Open, seeded: Path) -> None:
+    app = opened(seeded, "model_and_data")
+    assert list(app.file_uploader[0].proto.type) == [".keras", ".h5", ".zip", ".tflite"]
+    assert any(list(box.proto.type) == [".keras", ".h5"] for box in app.file_uploader)

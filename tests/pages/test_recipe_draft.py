@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from optimizer.recipe import recipe_from_json, recipe_from_text
+from optimizer.sources.summary import LayerSummary, ModelSummary
+from optimizer.technique import technique_named
+from pages.components.expected import whole_refusal
 from pages.components.recipe_draft import Draft, checked, repairs, title
 
 
@@ -58,3 +61,48 @@ def test_a_recipe_is_taken_over_with_new_ids() -> None:
 
 def test_names_are_written_in_words() -> None:
     assert title("quantization_aware_training") == "Quantization aware training"
+
+
+def tflite(*layers: LayerSummary) -> ModelSummary:
+    """A .tflite of one dense operator and `layers`."""
+    connected = LayerSummary(
+        name="dense", class_name="FULLY_CONNECTED", config={"stored": {"kernel": "FLOAT32"}}, weight_shapes={"kernel": (3, 4)}
+    )
+    return ModelSummary(
+        name="a.tflite",
+        sha256="0" * 64,
+        format="tflite",
+        size_bytes=1000,
+        class_name="LiteRT",
+        layers=(connected, *layers),
+        input_shapes=((1, 4),),
+        output_shapes=((1, 3),),
+        output_layers=("dense",),
+    )
+
+
+def test_a_step_that_the_model_rules_out_says_so_and_leaves_no_recipe() -> None:
+    made = draft("magnitude_pruning", "post_training_quantization")
+    assert checked(made).recipe is not None
+    verdict = checked(made, tflite())
+    assert verdict.recipe is None
+    assert {error.code for error in verdict.step_errors.values()} == {"NEEDS_KERAS_MODEL"}
+    assert checked(draft("post_training_quantization"), tflite()).recipe is not None
+    assert repairs(made.steps[0], tflite()) == []
+
+
+def test_a_repair_is_offered_only_where_the_model_takes_it() -> None:
+    loop = tflite(LayerSummary(name="step", class_name="ADD", config={"subgraph": 1}))
+    made = draft("post_training_quantization")
+    assert {error.code for error in checked(made, loop).step_errors.values()} == {"LOOP_NOT_QUANTIZABLE"}
+    assert repairs(made.steps[0], loop) == [("activations", "float32")]
+
+
+def test_a_technique_is_ruled_out_only_where_no_setting_of_it_would_do() -> None:
+    loop = tflite(LayerSummary(name="step", class_name="ADD", config={"subgraph": 1}))
+    quantized = tflite(LayerSummary(name="more", class_name="CONV_2D", config={"stored": {"kernel": "INT8"}}))
+    quantization = technique_named("post_training_quantization")
+    assert whole_refusal(quantization, loop) is None
+    refusal = whole_refusal(quantization, quantized)
+    assert refusal is not None
+    assert refusal.code == "ALREADY_QUANTIZED"

@@ -85,3 +85,13 @@ def test_a_strange_name_is_refused(objects: Objects, out: Path, name: str) -> No
 def test_a_missing_report_is_refused(objects: Objects, out: Path) -> None:
     (out / "report.json").unlink()
     refused(objects, out)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ['"\\ud800"', "1e999", "-1e999", '{"\\udfff": 1}', "[" * 100 + "]" * 100],
+    ids=["half", "inf", "-inf", "key", "deep"],
+)
+def test_a_report_that_the_store_cannot_write_down_is_refused(objects: Objects, out: Path, hostile: str) -> None:
+    (out / "report.json").write_text('{"result": {"a": ' + hostile + "}}")
+    assert "report.json" in refused(objects, out)

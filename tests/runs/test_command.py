@@ -63,12 +63,16 @@ def one_line(done: subprocess.CompletedProcess[str], status: int) -> str:
         ("secret", 1, [r"/etc/passwd", r"hostile", r"\[SANDBOX\]"]),
         ("network", 1, [r"socket", r"\[SANDBOX\]"]),
         ("disk", 1, [r"File too large", r"\[DISK_FULL\]"]),
+        ("folder", 1, [r"Limit: 0\.1 GiB", r"LITESMITH_FOLDER_LIMIT_GIB", r"\[DISK_FULL\]"]),
+        ("no names", 1, [r"filled its folder", r"\[DISK_FULL\]"]),
         ("bug", 1, [r"ZeroDivisionError", r"litesmith-error-", r"\[INTERNAL [0-9a-f]{8}\]"]),
         ("wrong words", 1, [r"never says", r"\[CRASHED\]"]),
     ],
 )
 def test_harm_ends_as_one_line_that_says_what_happened(run_hostile: Run, act: str, status: int, words: list[str]) -> None:
-    done, _ = run_hostile(act, LITESMITH_MEMORY_LIMIT_GIB="0.5", LITESMITH_FILE_LIMIT_GIB="0.05")
+    done, _ = run_hostile(
+        act, LITESMITH_MEMORY_LIMIT_GIB="0.5", LITESMITH_FILE_LIMIT_GIB="0.05", LITESMITH_FOLDER_LIMIT_GIB="0.1"
+    )
     line = one_line(done, status)
     assert [word for word in words if not re.search(word, line)] == [], line
 

@@ -52,3 +52,11 @@ def test_nonsense_from_a_worker_stays_within_bounds(value: object) -> None:
     progress = estimate.now(2.0)
     assert 0.0 <= progress.fraction <= 1.0
     assert progress.seconds_left is None or progress.seconds_left >= 0.0
+
+
+@pytest.mark.parametrize(("fraction", "seconds_left"), [(0.5, 1.7e308), (5e-324, None), (5e-324, 1.7e308)])
+def test_numbers_that_add_up_to_infinity_are_left_out(fraction: float, seconds_left: float | None) -> None:
+    estimate = ProgressEstimate(clock=0.0)
+    estimate.hear(stage(0, 900), 1.0)
+    estimate.hear(at(fraction, seconds_left), 1.0)
+    assert estimate.now(2.0).seconds_left is None

@@ -13,7 +13,7 @@ from optimizer.runs import requests
 from optimizer.runs.claims import Claims, Outcome
 from optimizer.runs.run import Project, RunKind, RunState
 from optimizer.runs.store import Store
-from tests.runs.samples import DIGITS, INSPECTION_KINDS, take
+from tests.runs.samples import DIGITS, INSPECTION_KINDS, SUMMARY, take
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def ready(store: Store, claims: Claims, project: Project) -> Project:
     """A project whose model and data were brought and found good."""
     model = requests.bring_model(store, project.id, io.BytesIO(b"a model"), "kws.h5")
     take(claims, *INSPECTION_KINDS)
-    claims.finish(model.id, Outcome(state=RunState.SUCCEEDED, project={"model": {**model.inputs["model"], "layers": []}}))
+    claims.finish(model.id, Outcome(state=RunState.SUCCEEDED, project={"model": {**SUMMARY.to_json(), **model.inputs["model"]}}))
     data = requests.bring_data(store, project.id, name="digits", bundled=True)
     take(claims, *INSPECTION_KINDS)
     changes = {"data": {"task": "classification"}, "data_source": data.inputs["data"]}
@@ -98,6 +98,18 @@ class TestRunning:
             requests.run_recipe(store, ready.id, recipe, name=f"run {number}", key=f"k{number}")
         assert kinds(store, ready) == ["baseline", "run 0", "run 1", "run 2"]
 
+    def test_steps_that_train_are_refused_for_a_tflite_before_anything_is_queued(
+        self, store: Store, claims: Claims, ready: Project, recipe: Recipe
+    ) -> None:
+        inspection = requests.bring_model(store, ready.id, io.BytesIO(b"another"), "kws.tflite")
+        take(claims, *INSPECTION_KINDS)
+        brought = {**SUMMARY.to_json(), "format": "tflite", **inspection.inputs["model"]}
+        claims.finish(inspection.id, Outcome(state=RunState.SUCCEEDED, project={"model": brought}))
+        with pytest.raises(InputError) as caught:
+            requests.run_recipe(store, ready.id, recipe)
+        assert caught.value.code == "NEEDS_KERAS_MODEL"
+        assert kinds(store, ready) == []
+
     def test_another_seed_has_another_baseline(self, store: Store, ready: Project, recipe: Recipe) -> None:
         for seed in (0, 1, 1):
             requests.run_recipe(store, ready.id, dataclasses.replace(recipe, seed=seed), name=f"seed {seed}")
@@ -124,7 +136,7 @@ class TestRunning:
         parent = requests.run_recipe(store, ready.id, recipe)
         inspection = requests.bring_model(store, ready.id, io.BytesIO(b"another"), "other.h5")
         take(claims, *INSPECTION_KINDS)
-        changes = {"model": {**inspection.inputs["model"], "layers": []}}
+        changes = {"model": {**SUMMARY.to_json(), **inspection.inputs["model"]}}
         claims.finish(inspection.id, Outcome(state=RunState.SUCCEEDED, project=changes))
 
         child = requests.run_recipe(store, ready.id, recipe, parent_id=parent.id)

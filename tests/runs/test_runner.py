@@ -125,6 +125,25 @@ class TestFaults:
         assert "0.5 s" in run.error["line"]
         assert gone(pid)
 
+    def test_a_job_that_fills_its_folder_with_many_files_is_stopped(
+        self, here: Surroundings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LITESMITH_FOLDER_LIMIT_GIB", "0.01")
+        here.start(*NO_TRAINING)
+        pid = here.hang_next()
+        run = here.reaches(here.upload(), RunState.RUNNING)
+        (folder,) = (path for path in here.store.files.work.iterdir() if (path / "job.json").exists())
+        for number in range(8):
+            (folder / "tmp" / f"part{number}").write_bytes(bytes(2**21))
+        full = here.ends(run, within_s=6)
+
+        assert full.state is RunState.FAILED
+        assert full.error is not None
+        assert full.error["code"] == "DISK_FULL"
+        assert "0.01 GiB" in full.error["limit"]
+        assert gone(pid)
+        wait_for(lambda: not folder.exists(), within_s=5)
+
     def test_a_killed_runner_takes_its_workers_with_it_and_the_next_one_cleans_up(self, here: Surroundings) -> None:
         first = here.start(*NO_TRAINING)
         pid = here.hang_next()

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 MEMORY_VARIABLE = "LITESMITH_MEMORY_LIMIT_GIB"
 FILE_VARIABLE = "LITESMITH_FILE_LIMIT_GIB"
+FOLDER_VARIABLE = "LITESMITH_FOLDER_LIMIT_GIB"
 READ_TIMEOUT_VARIABLE = "LITESMITH_READ_TIMEOUT_S"
 GIB = 1024**3
 # Address space is promised, not used: TensorFlow's libraries, its threads' stacks and malloc's arenas take 2.9 GB of it while 0.7 GB are in memory.
 TENSORFLOW_BYTES = 4 * GIB
 MAX_DEFAULT_BUDGET_BYTES = 8 * GIB
 DEFAULT_FILE_BYTES = 4 * GIB
+DEFAULT_FOLDER_BYTES = 8 * GIB
 OPEN_FILES = 256
 DEFAULT_READ_TIMEOUT_S = 180.0
 _CPU_SLACK_S = 10
@@ -41,6 +43,11 @@ def limits_from_environment(environment: Mapping[str, str]) -> Limits:
         memory_bytes=_gib(environment, MEMORY_VARIABLE) or min(half, MAX_DEFAULT_BUDGET_BYTES),
         file_bytes=_gib(environment, FILE_VARIABLE) or DEFAULT_FILE_BYTES,
     )
+
+
+def folder_limit_bytes(environment: Mapping[str, str]) -> int:
+    """What all files in a worker's folder may take together: LITESMITH_FOLDER_LIMIT_GIB, or 8 GiB. The runner watches it."""
+    return _gib(environment, FOLDER_VARIABLE) or DEFAULT_FOLDER_BYTES
 
 
 def read_timeout_s(environment: Mapping[str, str]) -> float:
@@ -98,4 +105,9 @@ def memory_limit_in_words() -> str:
 
 def memory_in_words(memory_bytes: int) -> str:
     """What a job may use, as an error states it."""
-    return f"{max(memory_bytes, 0) / GIB:.3g} GiB"
+    return gib_in_words(max(memory_bytes, 0))
+
+
+def gib_in_words(count: int) -> str:
+    """A number of bytes in GiB, as an error states it."""
+    return f"{count / GIB:.3g} GiB"

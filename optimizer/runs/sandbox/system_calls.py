@@ -30,6 +30,8 @@ _FILES = {
     "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "inotify_init": (253, 0), "inotify_init1": (294, 26),
     "fanotify_init": (300, 262), "quotactl": (179, 60),
 }  # fmt: skip
+# No limit of memory holds for files that lie in memory only.
+_MEMORY_FILES = {"memfd_create": (319, 279), "memfd_secret": (447, 447)}
 _KERNEL = {
     "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282), "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "keyctl": (250, 219), "add_key": (248, 217),
@@ -51,7 +53,7 @@ _COLUMN = {"x86_64": 0, "aarch64": 1}
 
 def denied_calls(machine: str = MACHINE) -> dict[str, int]:
     """Calls that are denied whatever their arguments."""
-    return _numbers({**_NETWORK, **_PROCESSES, **_FILES, **_KERNEL}, machine)
+    return _numbers({**_NETWORK, **_PROCESSES, **_FILES, **_MEMORY_FILES, **_KERNEL}, machine)
 
 
 def checked_calls(machine: str = MACHINE) -> dict[str, int]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import os
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.errors import InputError
+from optimizer.quiet import quiet_standard_error
 from optimizer.sources.keras_3.samples import random_samples
 from optimizer.sources.keras_3.serialized import with_floats
 from optimizer.sources.preflight.archive import CONFIG
@@ -65,6 +68,38 @@ class Agreement:
         }
 
 
+def agreement_record(
+    path: Path, summary: ModelSummary, model: Any, *, seed: int, baseline: Path | None, say: Callable[[str], None]
+) -> dict[str, Any] | None:
+    """What report.json says of a translation: compared where the baseline is made, and taken from there by later runs.
+
+    Args:
+        path: The file that `summary` was read from.
+        summary: Its summary.
+        model: The translation, a tf_keras.Model.
+        seed: Of the samples.
+        baseline: Folder of a finished baseline of the same model, None where this run makes it.
+        say: Called with one sentence for the person.
+
+    Returns:
+        absolute, relative, samples, rounding, reason, keras_version and text; None for a model that was not translated.
+
+    Raises:
+        InputError: TRANSLATION_MISMATCH.
+    """
+    if not summary.keras_version:
+        return None
+    if baseline is not None:
+        record: dict[str, Any] | None = json.loads((baseline / "report.json").read_text())["model"].get("translation")
+        return record
+    with quiet_standard_error():
+        found = compare_with_original(path, summary, model, seed=seed)
+    require_agreement(found, summary)
+    text = found.in_words(summary.keras_version)
+    say(text)
+    return {**found.to_json(), "keras_version": summary.keras_version, "text": text}
+
+
 def compare_with_original(path: Path, summary: ModelSummary, model: Any, *, seed: int = 0) -> Agreement:
     """Load the original with Keras 3, give both models the same random samples, and compare.
 
@@ -81,6 +116,7 @@ def compare_with_original(path: Path, summary: ModelSummary, model: Any, *, seed
     if samples is None:
         return Agreement(reason="its inputs are no numbers")
     wanted = _outputs_of_original(path, summary, samples, "float32")
+    gc.collect()  # The original goes before more memory is asked for.
     if isinstance(wanted, str):
         return Agreement(reason=wanted)
     found = _difference(wanted, _outputs(model, samples), len(samples[0]))

@@ -11,7 +11,18 @@ from typing import Any
 from optimizer.errors import InputError
 from optimizer.sources.keras_3.activations import activate, is_known
 from optimizer.sources.keras_3.calls import plain_call
-from optimizer.sources.keras_3.parts import LAYERS, OPERATIONS, Arguments, Builder, Inner, Parts, SourceLayer, Tensor, merged
+from optimizer.sources.keras_3.parts import (
+    LAYERS,
+    OPERATIONS,
+    Arguments,
+    Builder,
+    Inner,
+    Parts,
+    SourceLayer,
+    Tensor,
+    flat,
+    merged,
+)
 from optimizer.sources.keras_3.reading import fault
 from optimizer.sources.keras_3.serialized import dtype_name, plain_setting
 
@@ -32,7 +43,10 @@ def translate_layer(source: SourceLayer) -> Parts:
 
 def _translate(source: SourceLayer) -> Parts:
     try:
-        return _translated(source)
+        parts = _translated(source)
+        if any(isinstance(value, Tensor | Inner) for part in parts.parts for value in flat(part.config)):
+            raise source.refuse("takes a tensor where tf-keras needs a constant")
+        return parts
     except InputError:
         raise
     # The settings and arguments come from the file: a missing, impossible or misplaced one shows as any of these.

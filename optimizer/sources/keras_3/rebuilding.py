@@ -15,6 +15,7 @@ from optimizer.sources.keras_model import could_not_rebuild
 from optimizer.sources.preflight import hdf5
 from optimizer.sources.preflight.archive import CONFIG, WEIGHTS, opened_archive
 from optimizer.sources.preflight.config import parse_config
+from optimizer.sources.preflight.hdf5_texts import AttributeTexts
 from optimizer.sources.preflight.reading import understand
 from optimizer.sources.summary import ModelSummary
 
@@ -32,9 +33,10 @@ def rebuild(path: Path, summary: ModelSummary) -> tf_keras.Model:
     """
     place = summary.name
     if summary.format == "h5":
+        texts = AttributeTexts(path, place)
         with hdf5.opened(path, place) as file:
-            translation = translate(parse_config(hdf5.text_attribute(file, "model_config", place) or "", place), place)
-            stored = hdf5.legacy_weights(file["model_weights"])
+            translation = translate(parse_config(texts.one(file, "model_config") or "", place), place)
+            stored = hdf5.legacy_weights(file["model_weights"], texts)
             graph, inference = understand(translation.config, place)
             located = locate_legacy(graph, translation.origins, stored, inference, place)
             return _filled(_build(translation, summary), file["model_weights"], located, place)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,7 +15,7 @@ from optimizer.sources.preflight.weights import PARTS, Shapes, below, checkpoint
 from optimizer.sources.shapes import Inference
 
 ROOT = "layers"
-WITHOUT_VALUES = ("seed_generator", "seed_generators", "random_generator")
+WITHOUT_VALUES = ("seed_generator", "generator", "_random_generator", "_seed_generators")
 """Folders of random states, which tf-keras does not keep among the weights."""
 
 
@@ -30,7 +32,7 @@ class Located:
 
 def locate_checkpoint(graph: Graph, origins: Mapping[str, Origin], stored: Stored, inference: Inference, place: str) -> Located:
     """Weights in the .weights.h5 of a .keras archive. Raises InputError WEIGHTS_MISMATCH."""
-    stored = {path: shape for path, shape in stored.items() if not set(path.split("/")) & set(WITHOUT_VALUES)}
+    stored = {path: stored[path] for path in sorted(stored) if not set(path.split("/")) & set(WITHOUT_VALUES)}
     folders = _folders(origins, stored)
     shapes: dict[str, Shapes] = {}
     used: set[str] = set()
@@ -88,7 +90,27 @@ def _folders(origins: Mapping[str, Origin], stored: Stored) -> dict[str, str]:
             public = any(step.startswith(f"{path}/{origin.part}/") for step in stored)
             path = f"{path}/{origin.part}" if public else f"{path}/_{origin.part}"
         found[full] = path
-    return found
+    return _with_shared(found, origins, stored)
+
+
+def _with_shared(found: dict[str, str], origins: Mapping[str, Origin], stored: Stored) -> dict[str, str]:
+    """Folders where layers that several models share find theirs too: Keras 3 stores them in the model that it comes to first."""
+    filled = {folder for path in stored for folder in itertools.accumulate(path.split("/"), "{}/{}".format)}
+    same: dict[tuple[str, str], set[str]] = {}
+    for full, folder in found.items():
+        if folder in filled:
+            same.setdefault(_identity(origins[full]), set()).add(folder)
+    shared = {}
+    for full, folder in found.items():
+        elsewhere = same.get(_identity(origins[full]), set())
+        shared[full] = next(iter(elsewhere)) if folder not in filled and len(elsewhere) == 1 else folder
+    return shared
+
+
+def _identity(origin: Origin) -> tuple[str, str]:
+    """Name and kind of a layer."""
+    class_folder, name = origin.folders[-1]
+    return name, re.sub(r"_\d+$", "", class_folder)
 
 
 def locate_legacy(

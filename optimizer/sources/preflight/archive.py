@@ -97,7 +97,7 @@ def _check_member(member: zipfile.ZipInfo, place: str) -> None:
     limit = MEMBERS.get(member.filename)
     where = f"{place}, {member.filename}"
     if limit is None:
-        if member.is_dir() and member.filename == "assets/":
+        if member.filename == "assets/":
             return
         raise InputError("The archive holds a file that no Keras model has", code="NOT_A_MODEL", place=where)
     if stat.S_ISLNK(member.external_attr >> 16):

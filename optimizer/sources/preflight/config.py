@@ -22,6 +22,9 @@ def parse_config(text: str, place: str) -> dict[str, Any]:
         raise InputError("The architecture is too long", code="TOO_LARGE", place=place, limit=f"{MAX_CONFIG_BYTES:,} bytes")
     try:
         value = json.loads(text)
+        if "\\u" in text:
+            # "\ud800" alone is half a character: JSON lets it through, and no file, page or database takes it.
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         received = "too many brackets within brackets" if isinstance(error, RecursionError) else str(error)
         raise InputError("The architecture is not valid JSON", code="BAD_CONFIG", place=place, received=received) from error

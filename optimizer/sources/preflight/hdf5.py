@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import h5py
-import numpy as np
 
-from optimizer.errors import InputError, printable
+from optimizer.errors import InputError
 from optimizer.sources.limits import MAX_CONFIG_BYTES, MAX_FILL_BYTES, MAX_HDF5_OBJECTS, MAX_ZIP_RATIO
+from optimizer.sources.preflight.hdf5_texts import AttributeTexts
 
 Stored = dict[str, tuple[int, ...]]
 """Shape of each data set by its path within a group, in the order of `weight_names` or of the path."""
@@ -54,6 +54,7 @@ def check_inside(file: h5py.File, place: str) -> None:
             count += 1
             if count > MAX_HDF5_OBJECTS:
                 raise InputError("The file holds too many objects", code="TOO_LARGE", place=place, limit=f"{MAX_HDF5_OBJECTS:,}")
+            key.encode()  # h5py makes halves of characters of bytes that are no Unicode; this is a ValueError then.
             where = f"{path}/{key}"
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 raise _outside(place, where, "a link")
@@ -88,7 +89,13 @@ def _check_dataset(item: h5py.Dataset, place: str, where: str) -> None:
     if item.is_virtual:
         raise _outside(place, where, "a virtual data set")
     if item.dtype.kind not in "fiub":
-        raise InputError("The file holds data that are no numbers", code="NOT_A_MODEL", place=place, received=where)
+        raise InputError(
+            "The file holds data that are no numbers",
+            code="NOT_A_MODEL",
+            place=place,
+            received=where,
+            fix="If these are weights in bfloat16: save the model in float32.",
+        )
     stored = item.id.get_storage_size()
     if item.nbytes > MAX_FILL_BYTES + MAX_ZIP_RATIO * stored:
         raise InputError(
@@ -110,49 +117,20 @@ def _outside(place: str, where: str, kind: str) -> InputError:
     )
 
 
-def _attribute_texts(item: h5py.Group, key: str) -> list[str]:
-    """The texts that an attribute holds; none where it is empty.
-
-    Only strings are read: libhdf5 has been seen to crash on damaged attributes of other types with variable length.
-
-    Raises:
-        ValueError: It holds something else.
-    """
-    attribute = item.attrs.get_id(key)
-    if 0 in attribute.shape:
-        return []
-    if attribute.get_type().get_class() != h5py.h5t.STRING:
-        raise ValueError(f"the attribute {printable(key, 60)} is not text")
-    values = np.atleast_1d(item.attrs[key]).ravel()
-    return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
-
-
-def text_attribute(item: h5py.Group, key: str, place: str, limit: int = MAX_CONFIG_BYTES) -> str | None:
-    """A text attribute, None where there is none. Raises InputError TOO_LARGE, BAD_CONFIG."""
-    if key not in item.attrs:
-        return None
-    texts = _attribute_texts(item, key)
-    if len(texts) != 1:
-        raise InputError(f"The attribute {key} is not one text", code="BAD_CONFIG", place=place, received=str(len(texts)))
-    if len(texts[0]) > limit:
-        raise InputError(f"The attribute {key} is too large", code="TOO_LARGE", place=place, limit=f"{limit:,} bytes")
-    return texts[0]
-
-
-def _names(item: h5py.Group, key: str) -> list[str]:
+def _names(item: h5py.Group, key: str, texts: AttributeTexts) -> list[str]:
     """A list of names, which Keras splits into key0, key1, ... where it is long."""
     pieces = [key]
     if key not in item.attrs:
         pieces = list(itertools.takewhile(lambda piece: piece in item.attrs, (f"{key}{n}" for n in itertools.count())))
-    return [text for piece in pieces for text in _attribute_texts(item, piece)]
+    return [text for piece in pieces for text in texts.all(item, piece)]
 
 
-def legacy_weights(group: h5py.Group) -> dict[str, Stored]:
+def legacy_weights(group: h5py.Group, texts: AttributeTexts) -> dict[str, Stored]:
     """Weights of a whole-model .h5 by layer, in Keras's order: {"conv2d": {"conv2d/kernel:0": (3, 3, 1, 8), ...}, ...}."""
     found: dict[str, Stored] = {}
     # A layer's name may hold slashes, and is then a path of groups: the keys of the group do not tell the layers.
-    for layer in _names(group, "layer_names"):
-        names = _names(group[layer], "weight_names")
+    for layer in _names(group, "layer_names", texts):
+        names = _names(group[layer], "weight_names", texts)
         found[layer] = {name: tuple(group[layer][name].shape) for name in names}
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,8 @@ class _Reader:
     def _quantization(self, graph: int, tensor: int) -> Quantization | None:
         found = self._tensor(graph, tensor).quantization
         if found is None or found.scale is None or len(found.scale) != 1 or self._type(graph, tensor) in FLOAT:
+            return None
+        if not math.isfinite(found.scale[0]) or found.scale[0] <= 0:
             return None
         zero_point = 0 if found.zeroPoint is None or len(found.zeroPoint) == 0 else int(found.zeroPoint[0])
         return Quantization(scale=float(found.scale[0]), zero_point=zero_point)

@@ -15,6 +15,7 @@ from optimizer.sources.preflight.allowlist import KERAS_3, MODELS
 from optimizer.sources.preflight.architecture import build_graph, input_shape
 from optimizer.sources.preflight.archive import CONFIG, METADATA, WEIGHTS, opened_archive
 from optimizer.sources.preflight.config import check_config, parse_config
+from optimizer.sources.preflight.hdf5_texts import AttributeTexts
 from optimizer.sources.preflight.litert import check_tflite
 from optimizer.sources.preflight.litert_summary import summarize_tflite
 from optimizer.sources.preflight.saved_model import check_saved_model
@@ -26,7 +27,7 @@ from optimizer.sources.shapes import Inference, infer
 from optimizer.sources.summary import ModelSummary
 
 if TYPE_CHECKING:
-    from optimizer.sources.keras_3 import Translation
+    from optimizer.sources.keras_3.translation import Translation
 
 
 def read_model_summary(path: Path, *, name: str) -> ModelSummary:
@@ -52,11 +53,12 @@ def read_model_summary(path: Path, *, name: str) -> ModelSummary:
 
 
 def _read_h5(path: Path, place: str) -> Parsed:
+    texts = AttributeTexts(path, place)
     with hdf5.opened(path, place) as file:
-        text = hdf5.text_attribute(file, "model_config", place)
+        text = texts.one(file, "model_config")
         if text is None:
             raise _without_architecture(file, place)
-        version = hdf5.text_attribute(file, "keras_version", place, MAX_METADATA_BYTES) or ""
+        version = texts.one(file, "keras_version", MAX_METADATA_BYTES) or ""
         if "model_weights" not in file:
             raise InputError(
                 "The file lacks the weights",
@@ -64,8 +66,8 @@ def _read_h5(path: Path, place: str) -> Parsed:
                 place=place,
                 fix="Save the whole model with model.save('model.h5').",
             )
-        stored = hdf5.legacy_weights(file["model_weights"])
-        training_text = hdf5.text_attribute(file, "training_config", place)
+        stored = hdf5.legacy_weights(file["model_weights"], texts)
+        training_text = texts.one(file, "training_config")
     config = parse_config(text, place)
     training = parse_config(training_text, place) if training_text else {}
     if is_keras_3(version):
@@ -128,7 +130,7 @@ def _read_keras(path: Path, place: str) -> Parsed:
 def _translated(config: Mapping[str, Any], place: str) -> tuple[Graph, Inference, Translation]:
     """Check a config that Keras 3 wrote, translate it, and check the result as if tf-keras had written it. Raises InputError."""
     # Files of tf-keras, the most by far, need none of the translation's modules.
-    from optimizer.sources.keras_3 import translate
+    from optimizer.sources.keras_3.translation import translate
 
     _refuse_subclassed(config, place)
     check_config({key: value for key, value in config.items() if key != "compile_config"}, place, KERAS_3)
@@ -139,7 +141,8 @@ def _translated(config: Mapping[str, Any], place: str) -> tuple[Graph, Inference
 def _refuse_subclassed(config: Mapping[str, Any], place: str) -> None:
     inner = config.get("config")
     layers = inner if config.get("class_name") == "Sequential" else inner.get("layers") if isinstance(inner, Mapping) else None
-    if config.get("class_name") not in MODELS and layers is None:
+    # A damaged name may be of any type, also one that no set takes.
+    if str(config.get("class_name")) not in MODELS and layers is None:
         build_graph(config, place)
 
 

@@ -68,7 +68,14 @@ def model_members(archive: zipfile.ZipFile, place: str) -> dict[str, zipfile.Zip
         )
     folder = graphs[0].filename[: -len(GRAPH)]
     inside = {member.filename[len(folder) :]: member for member in members if member.filename.startswith(folder)}
-    return {name: member for name, member in inside.items() if PARTS.fullmatch(name)}
+    found = {name: member for name, member in inside.items() if PARTS.fullmatch(name)}
+    folded = [name.casefold() for name in found]
+    for name in found:
+        # These become files, and on some file systems both names are one. (Images do not, and "A" and "a" are two classes.)
+        if folded.count(name.casefold()) > 1:
+            what = "The archive holds two files whose names differ in case only"
+            raise InputError(what, code="DUPLICATE", place=place, received=name, fix=SAVE_AGAIN)
+    return found
 
 
 def check_graphs(data: bytes, place: str) -> list[MetaGraph]:

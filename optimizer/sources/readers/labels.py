@@ -14,6 +14,7 @@ MAX_CLASSES = 1_000
 """More distinct whole numbers than this are values, not classes."""
 
 MAX_CLASS_NUMBER = 10_000
+MAX_CHARACTER = 0x10FFFF
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +70,18 @@ def _require_finite(y: Array, place: str) -> None:
 def _text_classes(y: Array, place: str) -> Labels:
     if y.ndim != 1:
         raise InputError("Text labels have more than one column", code="BAD_ARRAY", place=place, received=f"shape {y.shape}")
+    if y.dtype.kind == "U" and not _is_unicode(y):
+        raise InputError("The text labels are damaged", code="BAD_ARRAY", place=place, expected="Unicode")
     names, numbers = np.unique(y, return_inverse=True)
     texts = tuple(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names)
     note = f"Text labels are numbered in alphabetical order: {printable(texts[0], 40)} is 0, {printable(texts[-1], 40)} is {len(texts) - 1}."
     return Labels(y=numbers.astype(np.int64), kind="class", class_names=texts, notes=(note,))
+
+
+def _is_unicode(y: Array) -> bool:
+    """Whether every number in an array of text stands for a character: a file can hold halves of characters, and numbers beyond all."""
+    codes = np.ascontiguousarray(y).view(np.dtype(np.uint32).newbyteorder(y.dtype.byteorder))
+    return not bool(np.any((codes > MAX_CHARACTER) | ((codes >= 0xD800) & (codes <= 0xDFFF))))
 
 
 def _look_like_classes(y: Array, floats_are_values: bool) -> bool:

@@ -218,7 +218,8 @@ def _features(frame: pandas.DataFrame, name: str) -> Array:
     for column, kind in zip(frame.columns, frame.dtypes, strict=True):
         if kind.kind not in "biuf":
             raise _not_a_number(frame[column], str(column), name)
-    if all(kind.kind in "biu" for kind in frame.dtypes):
+    fits = (kind.kind in "bi" or (kind.kind == "u" and frame[column].max() < 2**63) for column, kind in frame.dtypes.items())
+    if all(fits):
         whole: Array = frame.to_numpy(dtype=np.int64)
         return whole.astype(np.uint8) if whole.min() >= 0 and whole.max() <= 255 else whole
     with np.errstate(over="ignore"):
@@ -230,7 +231,13 @@ def _features(frame: pandas.DataFrame, name: str) -> Array:
 
 
 def _not_a_number(column: Any, label: str, name: str) -> InputError:
-    row, text = next((row, str(value)) for row, value in enumerate(column) if not _is_finite_number(str(value)))
+    texts = [str(value) for value in column]
+    row = next((row for row, text in enumerate(texts) if not _is_finite_number(text)), None)
+    if row is None:  # Numbers all, but not to pandas: whole ones beyond 64 bits.
+        row = max(range(len(texts)), key=lambda number: abs(float(texts[number])))
+        what = f"Column {label!r} holds a whole number that is too large"
+        return _bad_cell(what, name, row, received=printable(texts[row], 60), fix="Write it with a decimal point.")
+    text = texts[row]
     if text.strip() == "" or text.strip().lower() in ("nan", "na", "n/a", "null", "none", "?"):
         return _bad_cell(
             f"Column {label!r} has a missing value", name, row, fix="Fill or drop such samples as it was done for training."
@@ -240,4 +247,5 @@ def _not_a_number(column: Any, label: str, name: str) -> InputError:
 
 
 def _is_finite_number(text: str) -> bool:
-    return _is_number(text) and bool(np.isfinite(float(text)))
+    """Python takes 1_000 and the digits of other scripts for numbers, pandas does not."""
+    return text.isascii() and "_" not in text and _is_number(text) and bool(np.isfinite(float(text)))

@@ -59,7 +59,16 @@ def _check_name(member: zipfile.ZipInfo, name: str) -> None:
     stored = member.orig_filename
     path = PurePosixPath(stored)
     linked = stat.S_ISLNK(member.external_attr >> 16)
-    if "\\" in stored or "\0" in stored or path.is_absolute() or ".." in path.parts or ":" in stored[:2] or linked:
+    # A name may be empty, or begin with what zipfile takes for its end.
+    if (
+        not member.filename
+        or "\\" in stored
+        or "\0" in stored
+        or path.is_absolute()
+        or ".." in path.parts
+        or ":" in stored[:2]
+        or linked
+    ):
         raise InputError(
             "The archive holds a link" if linked else "A name in the archive points outside of it",
             code="UNSAFE_PATH",

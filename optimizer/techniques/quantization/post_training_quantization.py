@@ -204,6 +204,7 @@ class PostTrainingQuantization(Technique):
             weights=self.weights,
             activations=self.activations,
             samples=None if self.activations == "float32" else self._samples(context),
+            sample_shape=context.data.input_shape,
             per_tensor=self.granularity == "per_tensor",
             integer_input_output=self.input_output == "int8",
         )

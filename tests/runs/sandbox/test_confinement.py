@@ -53,7 +53,7 @@ ACTS = {
     "start a program in place": "os.execv(sys.executable, ['python'])",
     "start a program beside": "__import__('subprocess').run([sys.executable, '-c', ''])",
     "spawn": "os.posix_spawn('/usr/bin/env', ['env'], {})",
-    "run a program from memory": "os.execve(os.memfd_create('x'), ['x'], {})",
+    "keep a file in memory": "os.memfd_create('x')",
     "leave the process group": "os.setpgid(0, 0)",
     "leave the session": "os.setsid()",
     "signal the parent": "os.kill(os.getppid(), signal.SIGTERM)",

@@ -372,3 +372,30 @@ def samples_that_are_not_numbers(folder: Path) -> Path:
     x = np.zeros((60, 4), np.float32)
     x[17, 2] = np.nan
     return _pair(folder, x=x, y=np.arange(60) % 2)
+
+
+@case("+", "UNSAFE_PATH", "data")
+def picture_without_a_name(folder: Path) -> Path:
+    """zipfile asks for the last letter of every name."""
+    return good.with_nameless_member(folder / "a.zip", good.picture_parts())
+
+
+def _numbered(path: Path, value: str) -> Path:
+    path.write_text("a,label\n" + "".join(f"{value if n == 7 else n},{n % 2}\n" for n in range(20)))
+    return path
+
+
+@case("+", "BAD_COLUMN", "data", place="sample 8", received="1_571")
+def number_with_an_underscore(folder: Path) -> Path:
+    """Python takes it for a number, pandas does not."""
+    return _numbered(folder / "a.csv", "1_571")
+
+
+@case("+", "BAD_COLUMN", "data", place="sample 8", received="99999")
+def whole_number_of_hundred_bits(folder: Path) -> Path:
+    return _numbered(folder / "a.csv", "9" * 30)
+
+
+@case("+", "BAD_COLUMN", "data", place="sample 8")
+def digits_of_another_script(folder: Path) -> Path:
+    return _numbered(folder / "a.csv", "\N{ARABIC-INDIC DIGIT SEVEN}")

@@ -172,6 +172,12 @@ def names_that_differ_in_spelling_only(folder: Path) -> Path:
     return good.zipped(folder / "a.zip", {"saved_model.pb": saved_model_pb(), **parts})
 
 
+@case("+", "DUPLICATE", "model", received="assets/")
+def assets_that_differ_in_case_only(folder: Path) -> Path:
+    parts = {"saved_model.pb": saved_model_pb(), "assets/words": b"x", "assets/WORDS": b"y"}
+    return good.zipped(folder / "a.zip", parts)
+
+
 @case("+", "TYPE_MISMATCH", "model", received="SavedModel")
 def saved_model_named_keras(folder: Path) -> Path:
     return saved_model(folder / "a.keras")

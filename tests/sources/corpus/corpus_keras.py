@@ -375,6 +375,26 @@ def attribute_of_two_hundred_megabytes_in_h5(folder: Path) -> Path:
     return folder / "a.h5"
 
 
+@case("+", "TOO_LARGE", "model", received="62,914,560 bytes", limit=True, bomb=True)
+def config_of_sixty_megabytes_in_h5(folder: Path) -> Path:
+    """A text of variable length: libhdf5 tells its size only after it has loaded it, several times over."""
+    return good.h5(folder / "a.h5", config="x" * 60 * MEGABYTE)
+
+
+@case("+", "TOO_LARGE", "model", received="4,194,304,000 bytes", limit=True, bomb=True)
+def four_thousand_names_that_are_one_long_text(folder: Path) -> Path:
+    """All references lead to the same megabyte: loading the attribute would take four gigabytes."""
+    path, count, reference = good.h5(folder / "a.h5"), 4000, 16
+    with h5py.File(path, "a") as file:
+        file["model_weights"].attrs["layer_names"] = np.array(["y" * MEGABYTE, *(["n"] * (count - 1))], dtype=h5py.string_dtype())
+    data = path.read_bytes()
+    # A reference is length (4 bytes), address of the heap (8) and number within it (4); the second text has length 1.
+    first, second = MEGABYTE.to_bytes(4, "little"), (1).to_bytes(4, "little")
+    start = next(n for n in range(len(data)) if data.startswith(first, n) and data.startswith(second, n + reference))
+    path.write_bytes(data[:start] + data[start : start + reference] * count + data[start + reference * count :])
+    return path
+
+
 @case("+", "TOO_LARGE", "model", limit=True, bomb=True)
 def config_of_forty_megabytes(folder: Path) -> Path:
     config = json.dumps(good.dense_config())[:-1] + ', "padding": "' + "x" * 40_000_000 + '"}'
@@ -418,3 +438,44 @@ def name_that_forges_lines(folder: Path) -> Path:
 @case("34", "UNSUPPORTED_FORMAT", "data", name="../../<img src=x onerror=alert(1)>\u202e\0\n.h5")
 def name_of_data_with_a_tag(folder: Path) -> Path:
     return _empty(folder, "a.npz")
+
+
+@case("+", "BAD_CONFIG", "model", place="config.json")
+def half_a_character_in_a_name(folder: Path) -> Path:
+    """JSON lets it through, and no database takes it: the runner that stores the summary would end."""
+    config = json.dumps(good.dense_config()).replace('"hidden"', '"\\ud800"')
+    return good.keras(folder / "a.keras", config=config)
+
+
+@case("+", "TRUNCATED", "model")
+def name_that_is_no_unicode_in_h5(folder: Path) -> Path:
+    path = good.h5(folder / "a.h5")
+    path.write_bytes(path.read_bytes().replace(b"hidden", b"hid\xd7en"))
+    return path
+
+
+@case("+", "TRUNCATED", "model")
+def heap_without_end_in_h5(folder: Path) -> Path:
+    """An entry of no size, where libhdf5 goes round for ever."""
+    path = good.h5(folder / "a.h5")
+    data = bytearray(path.read_bytes())
+    free = data.index(b"out/kernel:0") + 16
+    data[free + 8 : free + 16] = bytes(8)
+    path.write_bytes(data)
+    return path
+
+
+@case("+", "TOO_LARGE", "model", limit=True, bomb=True)
+def text_of_three_gigabytes_that_is_not_there(folder: Path) -> Path:
+    """A length that the heap does not have; libhdf5 makes room for it first."""
+    path = good.h5(folder / "a.h5")
+    data = path.read_bytes()
+    heap = data.index(b"GCOL")
+    reference = (6).to_bytes(4, "little") + heap.to_bytes(8, "little")
+    path.write_bytes(data.replace(reference, (3_439_329_286).to_bytes(4, "little") + heap.to_bytes(8, "little")))
+    return path
+
+
+@case("+", "NOT_A_MODEL", "model")
+def member_without_a_name(folder: Path) -> Path:
+    return good.with_nameless_member(folder / "a.keras", good.keras_parts())

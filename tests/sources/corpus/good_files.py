@@ -125,6 +125,13 @@ def zipped(path: Path, parts: Mapping[str, Any] | Sequence[tuple[Any, Any]], com
     return path
 
 
+def with_nameless_member(path: Path, parts: Mapping[str, Any]) -> Path:
+    """A zip with one more member, whose name is NUL: zipfile reads it as empty, and would not write it."""
+    zipped(path, [*parts.items(), ("~", b"x")])
+    path.write_bytes(path.read_bytes().replace(b"~", b"\0"))
+    return path
+
+
 def keras(path: Path, **options: Any) -> Path:
     """A whole .keras archive."""
     return zipped(path, keras_parts(**options))

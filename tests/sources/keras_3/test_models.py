@@ -141,6 +141,16 @@ def test_folders_named_by_layers_are_found_too(keras: Any, saved: Callable[..., 
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_layer_of_two_models_has_its_weights_in_both(keras: Any, saved: Callable[..., Path]) -> None:
+    dense, inner_input, inputs = keras.layers.Dense(3, name="both"), keras.Input((3,)), keras.Input((3,))
+    inner = keras.Model(inner_input, dense(inner_input))
+    model = keras.Model(inputs, inner(dense(inputs)))
+    path = saved(model)
+    translated = load_keras_model(path, read_model_summary(path, name="model.keras"))
+    x = np.ones((2, 3), np.float32)
+    np.testing.assert_allclose(translated(x), model(x), rtol=1e-6)
+
+
 def test_states_of_random_numbers_are_no_weights(keras: Any, saved: Callable[..., Path]) -> None:
     path = saved(keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(2)]))
     _change_weights(path, lambda file: file.create_dataset("layers/dropout/seed_generator/vars/0", data=np.zeros(2, np.uint32)))

@@ -8,8 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
+import pytest
+
 from optimizer.errors import InputError
 from optimizer.sources.preflight import read_model_summary
+from optimizer.sources.preflight.hdf5_texts import AttributeTexts
 from optimizer.sources.summary import model_summary_from_json
 
 
@@ -103,3 +108,51 @@ def test_reading_a_model_does_not_import_tensorflow(good_h5: Path) -> None:
         "sys.exit(any(m.split('.')[0] in ('tensorflow', 'tf_keras', 'keras', 'sklearn', 'pandas', 'PIL') for m in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("version", "ordered", "further"),
+    [
+        *((version, ordered, 0) for version in ("earliest", "v108", "v110", "latest") for ordered in (False, True)),
+        ("earliest", False, 7),
+    ],
+)
+def test_texts_are_found_in_every_form_of_hdf5(good_h5: Path, tmp_path: Path, version: str, ordered: bool, further: int) -> None:
+    path = tmp_path / "again.h5"
+    with h5py.File(good_h5) as old, h5py.File(path, "w", libver=version, track_order=ordered) as new:
+        # More attributes than fit into the first piece of an object's header, where that has pieces.
+        for number in range(further):
+            new.attrs[f"a{number}"] = "x" * 100 * number
+            new.attrs[f"b{number}"] = np.zeros(1000)
+        for name, value in old.attrs.items():
+            new.attrs[name] = value
+        old.copy("model_weights", new)
+        for group in (new["model_weights"], *new["model_weights"].values()):
+            for name, value in list(group.attrs.items()):
+                group.attrs.create(name, value, dtype=h5py.string_dtype() if value.size else None)
+    assert read_model_summary(path, name="again.h5").layers == read_model_summary(good_h5, name="good.h5").layers
+
+
+def test_a_model_of_hundreds_of_layers_has_its_names_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    names = [f"block{n}_convolution_with_a_long_name/kernel:0" for n in range(1500)]
+    with h5py.File(path, "w") as file:
+        file.attrs["weight_names"] = [name.encode() for name in names]
+        file.attrs["empty"] = ["", "x"]
+        texts = AttributeTexts(path, "a.h5")
+        file.flush()
+        assert texts.all(file, "weight_names") == names
+        assert texts.all(file, "empty") == ["", "x"]
+        assert texts.one(file, "nothing") is None
+
+
+def test_more_attributes_than_keras_writes_are_refused_politely_where_they_lie_elsewhere(good_h5: Path) -> None:
+    with h5py.File(good_h5, "a", libver="latest") as file:
+        text = file.attrs["model_config"]
+        other = file.create_group("elsewhere")
+        for number in range(12):
+            other.attrs[f"a{number}"] = number
+        other.attrs["model_config"] = text
+    with h5py.File(good_h5) as file, pytest.raises(InputError) as caught:
+        AttributeTexts(good_h5, "a.h5").one(file["elsewhere"], "model_config")
+    assert caught.value.code == "NOT_A_MODEL"

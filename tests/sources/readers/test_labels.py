@@ -60,3 +60,12 @@ def test_labels_that_are_none(y: Any, code: str) -> None:
     with pytest.raises(InputError) as caught:
         understand_labels(y, place="y")
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("code", [0xD800, 0x110000, 0xFFFFFFFF])
+def test_text_labels_that_are_no_unicode_are_refused(order: str, code: int) -> None:
+    labels = np.frombuffer(np.array([ord("a"), code], order + "u4").tobytes(), order + "U1")
+    with pytest.raises(InputError) as caught:
+        understand_labels(labels, place="y")
+    assert caught.value.code == "BAD_ARRAY"

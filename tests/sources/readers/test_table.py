@@ -140,3 +140,9 @@ def test_a_second_table_for_the_test_split(tmp_path: Path, read_data: Callable[.
     dataset = read_data(train, test_path=test)
     assert dataset.class_names == ("cat", "dog")
     assert dataset.test.y.tolist() == [1, 1, 0]
+
+
+def test_a_whole_number_beyond_64_bits_with_a_sign_keeps_its_size(tmp_path: Path, read_data: Callable[..., Dataset]) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,label\n" + "".join(f"{2**63 + 2**40},{n % 2}\n" for n in range(20)))
+    assert read_data(path).train.x.min() == np.float32(2**63 + 2**40)

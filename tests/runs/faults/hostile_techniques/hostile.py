@@ -62,6 +62,22 @@ def fill_the_disk() -> None:
             file.write(bytes(2**20))
 
 
+def fill_the_folder() -> None:
+    """Write many files, each below the limit of one."""
+    for number in range(100_000):
+        Path(f"part{number}").write_bytes(bytes(2**20))
+
+
+def fill_the_disk_without_names() -> None:
+    """Delete files and go on writing to them."""
+    kept = []
+    for _ in range(200):
+        kept.append(os.open("part", os.O_WRONLY | os.O_CREAT))
+        Path("part").unlink()
+        os.write(kept[-1], bytes(2**20))
+    threading.Event().wait()
+
+
 def talk_nonsense() -> None:
     """Break the protocol on the pipe to the runner."""
     os.write(int(sys.argv[6]), b"nonsense\n")
@@ -73,6 +89,8 @@ ACTS = {
     "bug": lambda: 1 / 0,
     "crash": lambda: ctypes.string_at(0),
     "disk": fill_the_disk,
+    "folder": fill_the_folder,
+    "no names": fill_the_disk_without_names,
     "halt": lambda: os.kill(os.getpid(), signal.SIGSTOP),
     "loop": loop_in_c,
     "memory": eat_memory,
