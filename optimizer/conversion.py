@@ -110,6 +110,8 @@ def _converted(converter: Any) -> bytes:
         with quiet_standard_error(), warnings.catch_warnings():
             # To calibrate several inputs, the converter looks their names up with an interpreter that it calls deprecated itself.
             warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+            # After a training with rounding, the graph itself says the input's range.
+            warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
             return bytes(converter.convert())
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         raise _failure(error) from error

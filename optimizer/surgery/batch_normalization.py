@@ -42,7 +42,8 @@ def fold_batch_normalization(keras_model: Any, kinds: Collection[str] = FOLDABLE
 
     folded = rebuilt(keras_model, make)
     originals = {layer.name: layer for layer in keras_model.layers}
-    for layer in folded.layers:
+    # The layers of a sequential model leave its input out.
+    for layer in (layer for layer in folded.layers if layer.name in originals):
         original = originals[layer.name]
         if layer.name in pairs:
             layer.set_weights(_folded_weights(original, originals[pairs[layer.name]]))

@@ -22,7 +22,9 @@ from optimizer.techniques.sharing.weight_clustering import TORN
 
 # Each model with the training for integers, which touches every layer, and with one other recipe in turn.
 OTHERS = [recipe for recipe in RECIPES if recipe not in ("as it is", "train")]
-CELLS = {name: (OTHERS[number % len(OTHERS)],) for number, name in enumerate(zoo.MODELS)}
+# The calibration of recurrent layers takes the converter ten times as long as anything else.
+SLOW = ("bidirectional", "convolution_and_lstm", "masked_words")
+CELLS = {name: ("int8 weights" if name in SLOW else OTHERS[number % len(OTHERS)],) for number, name in enumerate(zoo.MODELS)}
 TRAINED = (
     "depthwise", "separable", "separable_in_one_dimension", "one_dimension", "transposed", "normalization_first", "dense_normalized",
     "functions_as_layers", "squeeze_and_excite", "activations", "masked_mean", "convolution_and_lstm", "transformer", "nested_and_shared",
