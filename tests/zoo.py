@@ -242,7 +242,7 @@ def normalization_first() -> Any:
     k = layers()
 
     def body(x: Any) -> Any:
-        x = k.Conv2D(8, 3, padding="same", use_bias=False)(x)
+        x = k.AveragePooling2D()(k.Conv2D(8, 3, padding="same", use_bias=False)(x))
         for _ in range(2):
             y = k.Activation("relu")(k.BatchNormalization()(x))
             x = k.Concatenate()([x, k.Conv2D(4, 3, padding="same", use_bias=False)(y)])

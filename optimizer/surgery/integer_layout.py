@@ -47,8 +47,6 @@ KERNELS = frozenset(
 OUTPUTS = frozenset(
     {
         "Add",
-        "AveragePooling1D",
-        "AveragePooling2D",
         "Concatenate",
         "GlobalAveragePooling1D",
         "GlobalAveragePooling2D",
@@ -58,13 +56,15 @@ OUTPUTS = frozenset(
         "PReLU",
         "ReLU",
         "Subtract",
-        "UpSampling2D",
     }
 )
+# Average pooling and resizing are among these because their operators take one scale for what they read and give.
 PASSINGS = frozenset(
     {
         "ActivityRegularization",
         "AlphaDropout",
+        "AveragePooling1D",
+        "AveragePooling2D",
         "Cropping1D",
         "Cropping2D",
         "Dropout",
@@ -81,6 +81,7 @@ PASSINGS = frozenset(
         "Reshape",
         "SpatialDropout1D",
         "SpatialDropout2D",
+        "UpSampling2D",
         "ZeroPadding1D",
         "ZeroPadding2D",
     }
