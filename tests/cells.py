@@ -75,7 +75,7 @@ class Cell:
 def prepared(model: Any, x: Any, y: Any) -> PreparedData:
     """64 training samples, 16 for calibration, 16 for validation and test."""
     parts = {"train": (0, 64), "calibration": (64, 80), "validation": (80, 96), "test": (80, 96)}
-    last = model.layers[-1]
+    last = model.outputs[0]._keras_history.layer
     regression = getattr(getattr(last, "activation", None), "__name__", type(last).__name__.lower()) not in ("softmax", "sigmoid")
     splits = {name: Split(x=x[a:b], y=y[a:b].astype(np.float32) if regression else y[a:b]) for name, (a, b) in parts.items()}
     dataset = Dataset(
