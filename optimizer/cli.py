@@ -6,6 +6,7 @@ Exit status: 0 done, 2 the input is at fault (one line on standard error), 1 a r
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import signal
@@ -55,6 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("error: The machine has too little memory for this [OUT_OF_MEMORY]", file=sys.stderr)
         return 1
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            place = printable(error.filename or "the output folder or the folder for temporary files")
+            print(f"error: The disk is full: {place}. Free some space, and run it again [DISK_FULL]", file=sys.stderr)
+            return 1
         print(
             f"error: {printable(error.filename or 'file system')}: {printable(error.strerror or error)} [OS_ERROR]",
             file=sys.stderr,

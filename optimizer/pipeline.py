@@ -190,7 +190,8 @@ def _baseline(job: Job, summary: ModelSummary, context: RunContext) -> tuple[Bas
     data, scores = choose_scaling(context.data, summary, content, job.data.scaling)
     context = dataclasses.replace(context, data=data)
     if data.scaling.name != "as stored":
-        context.note(f"Inputs are scaled to {data.scaling.name}, which this model expects ({scores}).")
+        better = "with which this model does clearly better than with the values as stored"
+        context.note(f"Inputs are scaled to {data.scaling.name}, {better} ({scores}).")
     return measure_baseline(content, context), context
 
 

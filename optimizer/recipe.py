@@ -66,21 +66,26 @@ def order_refusal(steps: Sequence[Technique]) -> str:
             )
         refusal = step.refusal_after(steps[:number])
         if refusal:
-            return f"Step {number + 1} ({step.name}): {refusal}"
+            return f"Step {number} ({step.name}): {refusal}"
         stage = step.produces
     return ""
 
 
-def check_takes(recipe: Recipe, model: ModelSummary) -> None:
+def check_takes(recipe: Recipe, model: ModelSummary, *, first: int = 1) -> None:
     """Refuse a recipe with a step that cannot work on this model, before anything starts.
+
+    Args:
+        recipe: The steps.
+        model: What the preflight said of the model.
+        first: Number that the first step has for the person.
 
     Raises:
         InputError: NEEDS_KERAS_MODEL, or the code of the step's own refusal.
     """
-    for number, step in enumerate(recipe.steps):
+    for number, step in enumerate(recipe.steps, start=first):
         refusal = step.refusal_of(model)
         if refusal is not None:
-            what = f"Step {number + 1} ({step.name}): {refusal.reason}"
+            what = f"Step {number} ({step.name}): {refusal.reason}"
             raise InputError(what, code=refusal.code, place=model.name, fix=refusal.fix)
 
 

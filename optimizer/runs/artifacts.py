@@ -24,6 +24,8 @@ MAX_ARTIFACTS = 32
 MAX_ARTIFACT_BYTES = 4 * 1024**3
 MAX_REPORT_BYTES = 64 * 1024**2
 MAX_REPORT_DEPTH = 64
+SOMETIMES_MADE = frozenset({"model.keras", "promises.json", "model.packed"})
+"""Files of a result that not every recipe makes."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _TFLITE_MARK = b"TFL3"
@@ -47,6 +49,8 @@ def take_in(objects: Objects, folder: Path) -> tuple[dict[str, str], dict[str, A
 def hand_over(folder: Path, target: Path) -> dict[str, Any]:
     """Copy every file of a finished job's `out` folder to `target`; each appears there whole or not at all.
 
+    What an earlier run left there and this one did not make (SOMETIMES_MADE) is removed: two runs in one folder would look like one.
+
     Returns:
         The content of report.json.
 
@@ -66,6 +70,8 @@ def hand_over(folder: Path, target: Path) -> dict[str, Any]:
         _check_promises(report, hashes)
         for name in hashes:
             (Path(partial) / name).replace(target / name)
+        for name in SOMETIMES_MADE - set(hashes):
+            (target / name).unlink(missing_ok=True)
     return report
 
 

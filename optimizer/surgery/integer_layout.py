@@ -106,10 +106,6 @@ class Layout:
     reasons: Mapping[str, str]
     rounds: frozenset[str]
 
-    def is_rounded(self, name: str) -> bool:
-        """Whether the layer works on rounded values."""
-        return self.roles.get(name, Role.FLOAT) in ROUNDED
-
 
 def integer_layout(wiring: Wiring, skipped: Collection[str] = ()) -> Layout:
     """Decide for every layer.
@@ -127,11 +123,6 @@ def integer_layout(wiring: Wiring, skipped: Collection[str] = ()) -> Layout:
     _release_between_floats(wiring, roles, reasons)
     rounds = {name for name, role in roles.items() if role in (Role.KERNEL, Role.OUTPUT) and _ends_here(name, wiring, roles)}
     return Layout(roles=roles, reasons=reasons, rounds=frozenset(rounds))
-
-
-def folds_before(layer: LayerSummary) -> bool:
-    """Whether a BatchNormalization after this layer is folded before the training and not by the converter."""
-    return layer.class_name not in TRAINED_WITH_NORMALIZATION
 
 
 def _obstacle(layer: LayerSummary, wiring: Wiring, skipped: Collection[str]) -> str:

@@ -89,9 +89,9 @@ def checked(draft: Draft, model: ModelSummary | None = None) -> CheckedDraft:
     """Build the recipe of a draft, or say what is wrong with it, with the model too where one is given."""
     techniques: dict[str, Technique] = {}
     errors: dict[str, OptimizerError] = {}
-    for step in draft.steps:
+    for number, step in enumerate(draft.steps, start=1):
         try:
-            techniques[step.uid] = _fitting(step.to_json(), model)
+            techniques[step.uid] = _fitting(step.to_json(), model, number)
         except InputError as error:
             errors[step.uid] = error
     refusal = "" if errors else order_refusal(list(techniques.values()))
@@ -100,11 +100,11 @@ def checked(draft: Draft, model: ModelSummary | None = None) -> CheckedDraft:
     return CheckedDraft(recipe=Recipe(steps=tuple(techniques.values()), seed=draft.seed), techniques=techniques)
 
 
-def _fitting(record: Mapping[str, Any], model: ModelSummary | None) -> Technique:
+def _fitting(record: Mapping[str, Any], model: ModelSummary | None, number: int = 1) -> Technique:
     """The step of a record. Raises InputError, also where it cannot work on the model."""
     step = technique_from_json(record)
     if model is not None:
-        check_takes(Recipe(steps=(step,)), model)
+        check_takes(Recipe(steps=(step,)), model, first=number)
     return step
 
 

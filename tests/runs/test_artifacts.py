@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from optimizer.errors import RunError
-from optimizer.runs.artifacts import take_in
+from optimizer.runs.artifacts import hand_over, take_in
 from optimizer.runs.objects import Objects
 
 TFLITE = b"\x1c\x00\x00\x00TFL3rest of it"
@@ -95,3 +95,15 @@ def test_a_missing_report_is_refused(objects: Objects, out: Path) -> None:
 def test_a_report_that_the_store_cannot_write_down_is_refused(objects: Objects, out: Path, hostile: str) -> None:
     (out / "report.json").write_text('{"result": {"a": ' + hostile + "}}")
     assert "report.json" in refused(objects, out)
+
+
+def test_a_result_handed_over_leaves_nothing_of_an_earlier_one(out: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    for name in ("model.keras", "promises.json", "model.tflite", "notes of a person.txt"):
+        (target / name).write_text("earlier")
+
+    hand_over(out, target)
+
+    assert sorted(path.name for path in target.iterdir()) == ["model.tflite", "notes of a person.txt", "report.json"]
+    assert (target / "model.tflite").read_bytes() == TFLITE

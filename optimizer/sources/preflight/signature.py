@@ -17,10 +17,7 @@ EXTENSIONS = {".h5": "h5", ".hdf5": "h5", ".keras": "keras", ".zip": "saved_mode
 KINDS = {"h5": "an HDF5 file", "keras": "a zip archive", "saved_model": "a zipped SavedModel", "tflite": "a .tflite"}
 NAMES = {"h5": ".h5", "keras": ".keras", "saved_model": ".zip", "tflite": ".tflite"}
 KERAS_MEMBERS = frozenset(("config.json", "metadata.json", "model.weights.h5"))
-LATER = "A later version of Litesmith will take them."
-SAVE_AGAIN = (
-    "Save the Keras model with tf-keras: set TF_USE_LEGACY_KERAS=1, then model.save('model.keras') or model.save('model.h5')."
-)
+EXPECTED = "a Keras model (.keras or .h5, written by model.save(...)), a zipped SavedModel (.zip) or a .tflite"
 
 
 def detect_format(path: Path, name: str) -> str:
@@ -34,6 +31,10 @@ def detect_format(path: Path, name: str) -> str:
         InputError: NOT_FOUND, EMPTY, TOO_LARGE, NOT_A_MODEL, UNSUPPORTED_FORMAT, TYPE_MISMATCH.
     """
     if not path.is_file():
+        if path.is_dir():
+            raise InputError(
+                "This is a folder", code="NOT_FOUND", place=name, fix="Zip a SavedModel's folder, and bring the .zip."
+            )
         raise InputError("There is no such file", code="NOT_FOUND", place=name)
     size = path.stat().st_size
     if size == 0:
@@ -50,7 +51,7 @@ def detect_format(path: Path, name: str) -> str:
             "The file's content is not what its name says",
             code="TYPE_MISMATCH",
             place=name,
-            expected="a whole-model HDF5 file named .h5 or a Keras archive named .keras",
+            expected=EXPECTED,
             received=f"{KINDS[found]} named {extension or 'without extension'}",
             fix=f"Rename it to {NAMES[found]} if you know that it is such a model.",
         )
@@ -70,7 +71,7 @@ def _by_signature(path: Path, name: str, extension: str) -> str:
         "The file is not a Keras model",
         code="NOT_A_MODEL",
         place=name,
-        expected="an HDF5 file (.h5) or a Keras archive (.keras) written by model.save(...)",
+        expected=EXPECTED,
         received=f"a file that starts with {head[:8]!r}",
     )
 
@@ -89,20 +90,8 @@ def _kind_of_archive(path: Path, name: str, extension: str) -> str:
     if any(member.startswith("saved_model.") for member in names):
         return "saved_model"
     if "data.pkl" in names:
-        fix = "Bring a Keras model: .keras or .h5."
-        raise unsupported(name, "The file is a PyTorch model", fix, later=False)
+        raise InputError("The file is a PyTorch model", code="UNSUPPORTED_FORMAT", place=name, expected=EXPECTED)
     return "saved_model" if extension == ".zip" and not KERAS_MEMBERS & set(names) else "keras"
-
-
-def unsupported(name: str, what: str, fix: str = SAVE_AGAIN, later: bool = True) -> InputError:
-    """The refusal of a model that nothing is wrong with, but that is not read yet (or never)."""
-    return InputError(
-        what,
-        code="UNSUPPORTED_FORMAT",
-        place=name,
-        expected="a .keras or .h5 model written by Keras 2 or 3",
-        fix=f"{LATER} {fix}" if later else fix,
-    )
 
 
 def is_keras_3(version: str) -> bool:
