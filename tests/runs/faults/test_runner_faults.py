@@ -81,7 +81,10 @@ def test_a_runner_killed_between_rename_and_commit_leaves_no_result_and_no_orpha
 
 def test_a_spare_worker_that_is_killed_costs_no_run(here: Surroundings) -> None:
     here.start(*NO_TRAINING)
-    os.kill(wait_for(here.ready_workers, within_s=20)[0], signal.SIGKILL)
+    spare = wait_for(here.ready_workers, within_s=20)[0]
+    os.kill(spare, signal.SIGKILL)
+    # A run that was handed over while the process was still dying counts as crashed with it.
+    wait_for(lambda: gone(spare), within_s=5)
     assert_readable(here.store, here.ends(here.upload()))
     assert here.store.count_runs() == 1
 
