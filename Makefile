@@ -3,11 +3,17 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { command -v $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
+URL := http://127.0.0.1:8501
 
 .PHONY: run test check setup setup-dev lock browser clean
 
+# The server stays headless: otherwise Streamlit advertises its agent skills over the page, and lets the page install them. So the browser is
+# opened here, where there is a screen.
 run: setup
-	$(BIN)/python -m streamlit run app.py --server.headless false --server.showEmailPrompt false
+	@[ -z "$$DISPLAY$$WAYLAND_DISPLAY" ] || ( for second in 1 2 3 4 5 6 7 8 9 10; do sleep 1; \
+		$(BIN)/python -c "import urllib.request; urllib.request.urlopen('$(URL)/_stcore/health')" && break; done; \
+		$(BIN)/python -m webbrowser $(URL) ) >/dev/null 2>&1 &
+	$(BIN)/python -m streamlit run app.py
 
 test: setup-dev
 	$(BIN)/python -m pytest

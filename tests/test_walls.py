@@ -75,3 +75,9 @@ def test_the_lock_names_no_registry_and_no_path() -> None:
 def test_no_module_is_called_after_a_drawer() -> None:
     words = re.compile(r"(^|_)(utils?|helpers?|common|misc|manager)(_|\.|$)")
     assert [str(m) for m in OPTIMIZER_MODULES if words.search(m.stem)] == []
+
+
+def test_the_dashboard_is_served_headless_or_a_page_could_install_agent_skills() -> None:
+    assert "headless = true" in (ROOT / ".streamlit" / "config.toml").read_text()
+    for name in ("Makefile", "Dockerfile"):
+        assert not re.search(r"headless[= ]+false", (ROOT / name).read_text()), name

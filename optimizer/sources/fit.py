@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from optimizer.errors import InputError
 from optimizer.sources.compiled import compiled_loss
 from optimizer.sources.dataset import Dataset, PreparedData, Task
 from optimizer.sources.matching import Matching
-from optimizer.sources.sample_shapes import agreed_shape
+from optimizer.sources.sample_shapes import agreed_shape, require_word_numbers
 from optimizer.sources.scaling import vocabulary
 from optimizer.sources.several import chosen_output, match_inputs, output_note
 from optimizer.sources.summary import LayerSummary, ModelSummary
@@ -120,16 +118,7 @@ def _check_vocabulary(dataset: Dataset, summary: ModelSummary) -> None:
     if not rows:
         return
     for name in SPLITS:
-        x = getattr(dataset, name).x
-        if x.min() < 0 or x.max() >= rows or (x.dtype.kind == "f" and np.any(x != np.floor(x))):
-            raise InputError(
-                "The samples are not the word numbers that the model takes",
-                code="DATA_MODEL_MISMATCH",
-                place=f"{dataset.name}, {name}",
-                expected=f"whole numbers 0 to {rows - 1}",
-                received=f"{x.min():g} to {x.max():g}",
-                fix="Use the vocabulary that the model was trained with.",
-            )
+        require_word_numbers(getattr(dataset, name).x, rows, f"{dataset.name}, {name}")
 
 
 def _first_layer(summary: ModelSummary) -> LayerSummary | None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from optimizer.errors import InputError
+from optimizer.sources.dataset import Array
 from optimizer.sources.matching import in_words
 
 
@@ -49,3 +52,16 @@ def _shape_fix(given: tuple[int, ...], wanted: tuple[int | None, ...]) -> str:
     if len(given) in (2, 3) and len(wanted) == 3:
         return "Resize the images as it was done for training."
     return "Bring the data as the model was trained on them."
+
+
+def require_word_numbers(x: Array, rows: int, place: str) -> None:
+    """Refuse samples that an Embedding of `rows` rows cannot look up. Raises InputError DATA_MODEL_MISMATCH."""
+    if x.min() < 0 or x.max() >= rows or (x.dtype.kind == "f" and np.any(x != np.floor(x))):
+        raise InputError(
+            "The samples are not the word numbers that the model takes",
+            code="DATA_MODEL_MISMATCH",
+            place=place,
+            expected=f"whole numbers 0 to {rows - 1}",
+            received=f"{x.min():g} to {x.max():g}",
+            fix="Use the vocabulary that the model was trained with.",
+        )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from optimizer.errors import InputError
-from optimizer.sources.dataset import Array, Dataset, Split
+from optimizer.sources.dataset import Dataset, Split
 from optimizer.sources.joined import InputSpec, JoinedSamples
-from optimizer.sources.sample_shapes import agreed_shape
+from optimizer.sources.sample_shapes import agreed_shape, require_word_numbers
 from optimizer.sources.summary import ModelSummary
 from optimizer.sources.targets import SPLITS
 
@@ -104,16 +102,7 @@ def _check_vocabulary(dataset: Dataset, summary: ModelSummary, place: int, name:
         return
     rows = min(int(layer.config.get("input_dim", 0)) for layer in readers)
     for split in SPLITS:
-        x: Array = getattr(dataset, split).x.arrays[name]
-        if x.min() < 0 or x.max() >= rows or (x.dtype.kind == "f" and np.any(x != np.floor(x))):
-            raise InputError(
-                "The samples are not the word numbers that the model takes",
-                code="DATA_MODEL_MISMATCH",
-                place=f"{dataset.name}, {split}, input {name}",
-                expected=f"whole numbers 0 to {rows - 1}",
-                received=f"{x.min():g} to {x.max():g}",
-                fix="Use the vocabulary that the model was trained with.",
-            )
+        require_word_numbers(getattr(dataset, split).x.arrays[name], rows, f"{dataset.name}, {split}, input {name}")
 
 
 def chosen_output(dataset: Dataset, summary: ModelSummary) -> int:
