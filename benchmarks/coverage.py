@@ -5,8 +5,8 @@
 Rows are every architecture of keras.applications and tf_keras.applications (weights=None, 10 classes, the smallest input that it takes)
 and the layer families of tests/zoo.py; columns are all registered techniques. A cell of ours runs the technique for one epoch on random
 data, converts, and compares the .tflite with the optimized Keras model: "agrees", with the relative difference, and how many notes named
-something that was left as it is. A cell of TFMOT's only asks whether its wrapper (for post-training quantization, TensorFlow's converter)
-accepts the same file.
+something that was left as it is. A cell of TFMOT's only asks whether its wrapper takes the same file; TFMOT
+trains no students, and its post-training quantization is TensorFlow's converter.
 
 Finished cells are kept in the resume file, one JSON line each, and are not run again: the whole takes many hours on two cores.
 `--fast` takes the smallest architecture of each family, `--print` only prints what the file holds. Exit status 1 where a cell of ours failed.
@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 CELLS = Path(__file__).with_name("coverage_cells.py")
 SIDES = ("ours", "bare")
+WRAPPED_BY_TFMOT = ("quantization_aware_training", "magnitude_pruning", "weight_clustering")
 
 SMALL = re.compile(
     "MobileNet|MobileNetV2|MobileNetV3Small|EfficientNetB0|EfficientNetV2B0|RegNet[XY]002|NASNetMobile|ResNet50|ResNet50V2|ResNetRS50"
@@ -89,7 +90,7 @@ class Results:
 
 def run_row(maker: str, architecture: str, results: Results, techniques: list[str], seconds_a_cell: float) -> None:
     """Build one architecture and fill what is missing of its row."""
-    compared = [name for name in techniques if name != "knowledge_distillation"]
+    compared = [name for name in techniques if name in WRAPPED_BY_TFMOT]
     wanted = {"ours": results.missing(maker, architecture, "ours", techniques)}
     wanted["bare"] = results.missing(maker, architecture, "bare", compared)
     if not any(wanted.values()):

@@ -67,7 +67,17 @@ def converter_for(model: Any) -> Any:
 
     if isinstance(model, LoadedSavedModel):
         return tf.lite.TFLiteConverter.from_concrete_functions([model.concrete_function()], model.trackable)
-    return tf.lite.TFLiteConverter.from_concrete_functions([_keras_function(model)], model)
+    function = _keras_function(model)
+    return tf.lite.TFLiteConverter.from_concrete_functions([function], _holder_of(function))
+
+
+def _holder_of(function: Any) -> Any:
+    """What keeps the function's variables for the converter, which saves it first: saving the model itself would trace each layer twice over."""
+    import tensorflow as tf
+
+    holder = tf.Module()
+    holder.held = list(function.graph.variables)
+    return holder
 
 
 def _keras_function(keras_model: Any) -> Any:

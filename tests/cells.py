@@ -12,12 +12,12 @@ import zoo
 from optimizer.context import Event, RunContext
 from optimizer.measure.interpreter import run
 from optimizer.model import Model
-from optimizer.pipeline import _checked, _final_conversion
 from optimizer.promises import PromiseResult
 from optimizer.recipe import recipe_from_json
 from optimizer.sources.dataset import Dataset, PreparedData, Split, Task
 from optimizer.sources.preflight import read_model_summary
 from optimizer.sources.summary import ModelSummary
+from optimizer.steps import checked, final_conversion
 from optimizer.surgery.flattening import flattened
 from optimizer.technique import Technique
 
@@ -127,11 +127,11 @@ class Member:
         for step in self.steps(recipe):
             tf.keras.utils.set_random_seed(0)
             model = step.apply(model, context)
-            _checked(model, step.name)
+            checked(model, step.name)
         if model.litert is None:
-            model = model.changed(litert=_final_conversion(model))
+            model = model.changed(litert=final_conversion(model))
         x = self.data.inputs(self.data.dataset.test.x[:8])
         expected = np.asarray(model.keras(x, training=False), np.float64)
         given = run(model.content, [(x, None)]).reshape(expected.shape)
         difference = float(np.linalg.norm(expected - given) / max(np.linalg.norm(expected), 1e-12))
-        return Cell(model=model, promises=_checked(model, "the end"), notes=notes, difference=difference)
+        return Cell(model=model, promises=checked(model, "the end"), notes=notes, difference=difference)

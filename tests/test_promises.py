@@ -13,10 +13,9 @@ from optimizer.errors import PromiseBroken
 from optimizer.kernels import kernel_variables
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
-from optimizer.pipeline import _run_steps as run_steps
-from optimizer.pipeline import _Stages as Stages
 from optimizer.promises import SharedValues, Sparsity
 from optimizer.recipe import Recipe, recipe_from_json
+from optimizer.steps import Stages, run_steps
 
 PRUNE = {"technique": "magnitude_pruning", "final_sparsity": 0.7, "epochs": 2}
 CLUSTER = {"technique": "weight_clustering", "number_of_clusters": 8, "epochs": 1}

@@ -13,10 +13,10 @@ from optimizer.errors import InputError
 from optimizer.litert_file import LiteRTFile
 from optimizer.measure.interpreter import run
 from optimizer.model import Model
-from optimizer.pipeline import _final_conversion as final_conversion
 from optimizer.promises import promise_from_json, promise_to_json
 from optimizer.recipe import Recipe, recipe_from_json
 from optimizer.sources.summary import Finding
+from optimizer.steps import final_conversion
 from optimizer.technique import Param, Stage, Technique, describe, params, registry, technique_from_json
 
 TECHNIQUES = list(registry().values())

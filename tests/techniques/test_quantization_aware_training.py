@@ -13,7 +13,7 @@ from optimizer.context import Event, RunContext
 from optimizer.litert_file import LiteRTFile
 from optimizer.measure.interpreter import run
 from optimizer.model import Model
-from optimizer.pipeline import _final_conversion as final_conversion
+from optimizer.steps import final_conversion
 from optimizer.techniques.quantization.quantization_aware_training import QuantizationAwareTraining
 
 
