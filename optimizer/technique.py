@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
+from optimizer import titles
 from optimizer.errors import InputError, printable
 from optimizer.sources.summary import WHOLE_MODEL, Finding, ModelSummary, Verdict
 
@@ -169,7 +170,7 @@ class Technique:
 
     def in_words(self) -> str:
         """The step in a few words for lists and charts, e.g. "prune 80 %"."""
-        return self.name.replace("_", " ")
+        return titles.in_words(self.name)
 
     def estimate(self, size: SizeEstimate) -> SizeEstimate:
         """How this step would change the size, guessed without running it."""

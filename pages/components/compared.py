@@ -10,6 +10,7 @@ from typing import Any
 from optimizer.errors import printable
 from optimizer.measure.direction import HIGHER_IS_BETTER
 from optimizer.runs.run import Run
+from optimizer.titles import in_words
 from pages.components.format import bytes_text, count_text, ms_text, percent_text, significant
 
 QUALITY_ORDER = ("accuracy", "agreement", "auc", "mae", "mse", "f1", "deviation")
@@ -240,11 +241,11 @@ def _flat_recipe(recipe: Mapping[str, Any]) -> dict[str, str]:
     result = {"seed": str(recipe.get("seed", 0))}
     seen: Counter[str] = Counter()
     for step in recipe.get("steps", []):
-        name = str(step.get("technique", "")).replace("_", " ")
+        name = in_words(str(step.get("technique", "")))
         seen[name] += 1
         place = name if seen[name] == 1 else f"{name} {seen[name]}"
         for setting, value in step.items():
             if setting != "technique":
                 text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-                result[f"{place}: {str(setting).replace('_', ' ')}"] = printable(text, 60)
+                result[f"{place}: {in_words(str(setting))}"] = printable(text, 60)
     return result

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from optimizer.environment import this_host
+from optimizer.grid import reach_in_words
 from optimizer.recipe import Recipe
 from optimizer.runs.run import Run
 from optimizer.sources.summary import ModelSummary
-from pages.components.expected import exception_words, exceptions, expected_seconds, expected_size, findings_words, time_words
-from pages.components.format import literal
+from optimizer.titles import in_words, title
+from pages.components.expected import exception_words, exceptions, expected_seconds, expected_size, time_words
+from pages.components.format import counted, literal
 
 
 def draw_expectation(recipe: Recipe, model: ModelSummary, baseline: Run | None, earlier: Sequence[Run]) -> None:
@@ -21,15 +23,18 @@ def draw_expectation(recipe: Recipe, model: ModelSummary, baseline: Run | None, 
     _line("Size", size.size_words)
     _line("Time", time_words(expected_seconds(recipe, earlier)))
     findings = [(step, step.check(model)) for step in recipe.steps]
-    _line("Layers", "\n".join(findings_words(step, verdicts) for step, verdicts in findings) or "none is changed")
+    reach = [f"{title(step.name)}: {reach_in_words(verdicts, model)}" for step, verdicts in findings]
+    _line("Layers", "\n".join(reach) or "none is changed")
     told = [(step, finding) for step, verdicts in findings for finding in exceptions(verdicts)]
     if told:
-        with st.expander(f"Why {len(told)} of them are treated differently"):
+        with st.expander(
+            f"What happens to {counted(len({finding.layer for _, finding in told}), 'layer')} in another way, and why"
+        ):
             st.dataframe(
                 {
                     "Layer": [finding.layer for _, finding in told],
                     "What and why": [exception_words(finding) for _, finding in told],
-                    "Step": [step.name.replace("_", " ") for step, _ in told],
+                    "Step": [in_words(step.name) for step, _ in told],
                 },
                 hide_index=True,
                 height="content" if len(told) < 8 else 290,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,7 @@ from optimizer.recipe import Recipe
 from optimizer.runs.run import Run
 from optimizer.sources.summary import Finding, ModelSummary, Verdict
 from optimizer.technique import Refusal, Technique, params
-from pages.components.format import bytes_text, counted, duration_text
-from pages.components.recipe_draft import title
+from pages.components.format import bytes_text, duration_text
 
 FLOAT_BITS = 32.0
 
@@ -63,17 +61,6 @@ def _epochs(steps: Sequence[Mapping[str, Any]]) -> int:
 def time_words(seconds: float | None) -> str:
     """The expected time, or that it is not known yet."""
     return "not known before the first such run" if seconds is None else f"about {duration_text(seconds)} on this machine"
-
-
-def findings_words(step: Technique, findings: Sequence[Finding]) -> str:
-    """One step's verdicts as counts: "Magnitude pruning: 9 layers, 1 left as it is"."""
-    counts = Counter(finding.verdict for finding in findings)
-    parts = [counted(counts[Verdict.WORKS], "layer")]
-    if counts[Verdict.LEFT]:
-        parts.append(f"{counts[Verdict.LEFT]} left as {'it is' if counts[Verdict.LEFT] == 1 else 'they are'}")
-    if counts[Verdict.IMPOSSIBLE]:
-        parts.append(f"{counts[Verdict.IMPOSSIBLE]} impossible")
-    return f"{title(step.name)}: {', '.join(parts)}"
 
 
 def exceptions(findings: Sequence[Finding]) -> list[Finding]:

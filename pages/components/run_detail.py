@@ -12,6 +12,7 @@ from optimizer.recipe import recipe_from_json
 from optimizer.runs.requests import run_again
 from optimizer.runs.run import Run, RunKind, RunState
 from optimizer.runs.store import Store
+from optimizer.titles import in_words
 from pages.components import session
 from pages.components.compared import Row, qualities_of, rows_of
 from pages.components.deltas import latency_delta, quality_delta, sentence, size_delta
@@ -55,11 +56,11 @@ def _draw_working(run_id: str) -> None:
 
 def _draw_finished(store: Store, run: Run) -> None:
     took = None if run.started_at is None or run.finished_at is None else run.finished_at - run.started_at
-    st.caption(f"{run.state.value}, {ago_text(run.finished_at)}" + ("" if took is None else f", took {duration_text(took)}"))
+    st.caption(f"{run.outcome}, {ago_text(run.finished_at)}" + ("" if took is None else f", took {duration_text(took)}"))
     if run.error is not None:
         show_error(error_from_json(run.error))
         if run.progress.stage:
-            st.caption(f"It stopped in: {literal(run.progress.stage.replace('_', ' '))}")
+            st.caption(f"It stopped in: {literal(in_words(run.progress.stage))}")
     if run.state is RunState.SUCCEEDED and run.metrics:
         (row,) = rows_of([run], None)
         if run.kind is RunKind.EXPERIMENT:

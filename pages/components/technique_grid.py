@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
 import streamlit as st
 
-from optimizer.grid import Grid, Reason, technique_grid
+from optimizer.errors import printable
+from optimizer.grid import Grid, Reason, reach_in_words, technique_grid
 from optimizer.sources.summary import ModelSummary, Verdict
+from optimizer.titles import title
 from pages.components import palette
 from pages.components.format import literal
-from pages.components.recipe_draft import title
 
 MARKS = {Verdict.WORKS: "● works", Verdict.LEFT: "○ left as it is", Verdict.IMPOSSIBLE: "✕ impossible"}
-ABSENT = "–"
+QUESTION = "What can each technique do with each layer?"
 MOST_NAMES = 4
-MOST_HEIGHT_PX = 470
-MOST_ROWS = 12
 
 
 def draw_grid(model: ModelSummary) -> None:
     """Draw it for all techniques with their default settings."""
     grid = technique_grid(model)
-    st.subheader("What can each technique do with each layer?", anchor=False)
-    _draw_table(grid, model.sha256[:12])
+    st.subheader(QUESTION, anchor=False)
+    st.html(_table(grid))
+    reach = (f"{title(name)}: {reach_in_words(found.values(), model)}" for name, found in grid.findings.items())
+    st.caption(literal(". ".join(reach) + ".", 1000))
     reasons: dict[str, list[str]] = {title(name): [] for name in grid.findings}
     for reason in grid.reasons():
         reasons[title(reason.technique)].append(_words(reason))
@@ -33,26 +35,27 @@ def draw_grid(model: ModelSummary) -> None:
     _draw_lines("What will be no smaller or no faster, and why?", cautions)
 
 
-def _draw_table(grid: Grid, key: str) -> None:
-    table = pd.DataFrame(
-        {title(name): [_mark(grid, name, layer) for layer in grid.layers] for name in grid.findings},
-        index=pd.Index(grid.layers, name="Layer"),
+def _table(grid: Grid) -> str:
+    """The grid as HTML: names in full, for they wrap; colours and words say the same. Names are escaped."""
+    heads = "".join(f"<th scope='col'>{html.escape(title(name))}</th>" for name in grid.findings)
+    rows = "".join(f"<tr><th scope='row'>{_breakable(layer)}</th>{_cells(grid, layer)}</tr>" for layer in grid.layers)
+    return (
+        f"<div class='technique-grid' tabindex='0' role='region' aria-label='{QUESTION}'><table>"
+        f"<thead><tr><th scope='col'>Layer</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
-    st.dataframe(
-        table.style.map(_colour), height="content" if len(grid.layers) <= MOST_ROWS else MOST_HEIGHT_PX, key=f"grid.{key}"
+
+
+def _cells(grid: Grid, layer: str) -> str:
+    verdicts = (grid.verdict(name, layer) for name in grid.findings)
+    return "".join(
+        "<td>–</td>" if each is None else f"<td style='background: {palette.VERDICTS[each.value]}'>{MARKS[each]}</td>"
+        for each in verdicts
     )
 
 
-def _mark(grid: Grid, technique: str, layer: str) -> str:
-    verdict = grid.verdict(technique, layer)
-    return ABSENT if verdict is None else MARKS[verdict]
-
-
-def _colour(mark: str) -> str:
-    for verdict, text in MARKS.items():
-        if mark == text:
-            return f"background-color: {palette.VERDICTS[verdict.value]}"
-    return ""
+def _breakable(layer: str) -> str:
+    """A layer's name that may wrap after a slash, an underscore or a dot."""
+    return re.sub(r"([/_.])", r"\1<wbr>", html.escape(printable(layer, 300)))
 
 
 def _words(reason: Reason) -> str:

@@ -109,7 +109,7 @@ class MagnitudePruning(Technique):
         """Zeros shrink what is compressed; only some processors skip them."""
         return [
             "Not smaller as a plain .tflite, which stores zeros like any number; smaller once it is compressed (gzip, Huffman).",
-            sparse_kernels_in_words(model, self.final_sparsity, host),
+            sparse_kernels_in_words(model, host),
             "No sparse tensors are written: a file that has them starts with DENSIFY, which microcontroller runtimes do not know.",
         ]
 

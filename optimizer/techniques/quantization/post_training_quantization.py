@@ -154,7 +154,7 @@ class PostTrainingQuantization(Technique):
                 "Not faster on a CPU: the weights are widened to float32 when the file is loaded. GPUs compute with them as they are."
             ]
         found = []
-        if self.weights == "int4":
+        if self.weights == "int4" and any(layer.kind != "Dense" and layer.kind in INT4_LAYERS for layer in model.layers):
             found.append(
                 "Not faster than int8 in convolutions, which unpack int4 weights at every call; dense layers compute with them."
             )

@@ -16,7 +16,7 @@ from optimizer.promises import StoredType
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 from optimizer.sources.wiring import Wiring, wiring_of
 from optimizer.speed import int8_in_words
-from optimizer.surgery.batch_normalization import FOLDABLE, fold_batch_normalization, normalized_layer
+from optimizer.surgery.batch_normalization import FOLDABLE, fold_batch_normalization
 from optimizer.surgery.describing import wiring_of_keras
 from optimizer.surgery.fake_quantization import calibrate, with_fake_quantization
 from optimizer.surgery.integer_layout import INTEGER_ACTIVATIONS, TRAINED_WITH_NORMALIZATION, Layout, Role, integer_layout
@@ -126,9 +126,7 @@ def _finding(layer: LayerSummary, wiring: Wiring, layout: Layout, skipped: Colle
         fix = "" if layer.name in skipped else "Nothing to do: the layers around it are quantized all the same."
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason, fix=fix)
     if layer.class_name == "BatchNormalization":
-        before = normalized_layer(layer.name, wiring)
-        name = before.name if before else ""
-        return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=f"becomes part of {name}")
+        return Finding(layer=layer.name, verdict=Verdict.WORKS, reason="becomes part of the layer before it")
     if layout.roles[layer.name] is Role.KERNEL and layer.activation not in INTEGER_ACTIVATIONS:
         reason = f"its kernel is rounded; the activation {layer.activation} is computed in float"
     return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=reason)
