@@ -23,8 +23,9 @@ from optimizer.errors import InputError, OptimizerError, printable
 from optimizer.grid import technique_grid
 from optimizer.inspection_text import inspection_in_words
 from optimizer.job import DataSource, Job
-from optimizer.measure.direction import HIGHER_IS_BETTER
+from optimizer.measure.direction import METRIC_WORDS
 from optimizer.recipe import recipe_from_json, recipe_from_text
+from optimizer.report_text import bench_in_words, report_in_words
 from optimizer.sources.dataset import TASK_WORDS
 from optimizer.sources.readers.bundled import BUNDLED as BUNDLED_DATA
 from optimizer.technique import describe, registry
@@ -226,7 +227,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(report, indent=2))
     else:
-        print(_report_in_words(report, options.out))
+        print(report_in_words(report, str(options.out)))
     return 0
 
 
@@ -288,41 +289,13 @@ class _Progress:
         elif event.kind == "note":
             print(f"      {printable(event.data['text'])}", file=sys.stderr, flush=True)
         elif event.kind == "metrics":
-            numbers = ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in event.data.items() if k not in ("epoch", "epochs"))
+            named = {METRIC_WORDS.get(k, k.replace("_", " ")): v for k, v in event.data.items() if k not in ("epoch", "epochs")}
+            numbers = ", ".join(f"{name} {value:.4g}" for name, value in named.items())
             print(f"      epoch {event.data['epoch']}/{event.data['epochs']}: {numbers}", file=sys.stderr, flush=True)
         elif self._live:
             left = event.data.get("seconds_left")
             words = "" if left is None else f", {left:.0f} s left"
             print(f"      {event.data['fraction']:.0%}{words}   ", end="\r", file=sys.stderr, flush=True)
-
-
-def _verdicts(comparison: dict[str, Any]) -> list[str]:
-    """The paired comparisons with their 95 % intervals; a difference within the noise is called a tie. None for a baseline alone."""
-    if not comparison:
-        return []
-    quality, latency = comparison["quality"], comparison["latency"]
-    tie = {True: ", a tie", False: ""}
-    return [
-        f"{quality['metric']} differs by {quality['difference']:+.4g} ({quality['low']:+.4g} to {quality['high']:+.4g}{tie[quality['tie']]})",
-        f"{latency['ratio']:.2f} times as fast ({latency['low']:.2f} to {latency['high']:.2f}{tie[latency['tie']]})",
-    ]
-
-
-def _report_in_words(report: dict[str, Any], out: Path) -> str:
-    lines = [f"{'':<20}{'baseline':>14}{'result':>14}"]
-    old, new = report["baseline"], report["result"]
-    rows: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
-        ("size", lambda m: f"{m['size_bytes']:,} B"),
-        ("gzip", lambda m: f"{m['gzip_bytes']:,} B"),
-        ("latency p50", lambda m: f"{m['latency_ms']['p50']:.3f} ms"),
-    ]
-    for metric in HIGHER_IS_BETTER:
-        if metric in new:
-            per = new[metric].get("per")
-            rows.append((f"{metric} per {per}" if per else metric, lambda m, metric=metric: f"{m[metric]['value']:.4g}"))  # type: ignore[misc]
-    lines += [f"{name:<20}{show(old):>14}{show(new):>14}" for name, show in rows]
-    lines += _verdicts(report["comparison"])
-    return "\n".join([*lines, f"written to {out}"])
 
 
 def _bench(options: argparse.Namespace) -> int:
@@ -344,13 +317,7 @@ def _bench(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"reference": options.files[0].name, "threads": options.threads, "files": rows}, indent=2))
         return 0
-    print(f"{'file':<32}{'bytes':>12}{'p50 ms':>10}{'p95 ms':>10}{'times faster than the first':>34}")
-    for row in rows:
-        speed, latency_ms = row["speed"], row["latency_ms"]
-        words = f"{speed['ratio']:.2f} ({speed['low']:.2f} to {speed['high']:.2f}{', a tie' if speed['tie'] else ''})"
-        print(
-            f"{printable(row['name'], 31):<32}{row['size_bytes']:>12,}{latency_ms['p50']:>10.3f}{latency_ms['p95']:>10.3f}{words:>34}"
-        )
+    print(bench_in_words(rows))
     return 0
 
 

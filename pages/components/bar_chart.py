@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from optimizer.measure.direction import FRACTIONS
 from pages.components import palette
 from pages.components.compared import (
-    FRACTIONS,
     QUALITY_QUESTIONS,
     QUALITY_SHORT,
     Row,
@@ -78,10 +78,8 @@ def _size(rows: Sequence[Row], budget: Mapping[str, Any]) -> _Column:
 
 
 def _latency(rows: Sequence[Row], budget: Mapping[str, Any]) -> _Column:
-    def note(row: Row) -> str:
-        latency = row.comparison.get("latency") or {}
-        return "" if row.is_baseline else "tie" if latency.get("tie") else _ratio(latency.get("ratio"))
-
+    # The ratio is of a measurement of its own, so it does not stand beside a p50 here: the table says both, and how they differ.
+    ties = [not row.is_baseline and bool((row.comparison.get("latency") or {}).get("tie")) for row in rows]
     return _Column(
         question="How fast?",
         legend="bar p50, │ p95",
@@ -89,7 +87,7 @@ def _latency(rows: Sequence[Row], budget: Mapping[str, Any]) -> _Column:
         values=[row.p50_ms for row in rows],
         ends=[row.p95_ms if row.p95_ms is not None else row.p50_ms for row in rows],
         texts=[ms_text(row.p50_ms) for row in rows],
-        notes=[note(row) for row in rows],
+        notes=["tie" if tie else "" for tie in ties],
         limit=budget.get("max_ms"),
     )
 

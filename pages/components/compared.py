@@ -8,23 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from optimizer.errors import printable
-from optimizer.measure.direction import HIGHER_IS_BETTER
+from optimizer.measure.direction import FRACTIONS, HIGHER_IS_BETTER, METRIC_WORDS
 from optimizer.runs.run import Run
 from optimizer.titles import in_words
 from pages.components.format import bytes_text, count_text, ms_text, percent_text, significant
 
 QUALITY_ORDER = ("accuracy", "agreement", "auc", "mae", "mse", "f1", "deviation")
 """Which metric stands for a run's quality where it has several: what the task is judged by comes first."""
-FRACTIONS = frozenset({"accuracy", "agreement"})
-QUALITY_WORDS = {
-    "accuracy": "accuracy",
-    "agreement": "agreement with the original",
-    "auc": "AUC",
-    "f1": "F1",
-    "mae": "mean absolute error",
-    "mse": "mean squared error",
-    "deviation": "deviation from the original",
-}
 QUALITY_QUESTIONS = {
     "accuracy": "How accurate?",
     "agreement": "How alike?",
@@ -52,7 +42,7 @@ class Quality:
     @property
     def words(self) -> str:
         """The metric in words: "accuracy per label"."""
-        return QUALITY_WORDS[self.metric] + (f" per {self.per}" if self.per else "")
+        return METRIC_WORDS[self.metric] + (f" per {self.per}" if self.per else "")
 
     @property
     def higher_is_better(self) -> bool:

@@ -15,7 +15,7 @@ from optimizer.runs.store import Store
 from optimizer.titles import in_words
 from pages.components import session
 from pages.components.compared import Row, qualities_of, rows_of
-from pages.components.deltas import latency_delta, quality_delta, sentence, size_delta
+from pages.components.deltas import P50_WORDS, PAIRED_WORDS, latency_delta, quality_delta, sentence, size_delta
 from pages.components.downloads import draw_downloads, show_refused_download
 from pages.components.draft_memory import load_recipe
 from pages.components.format import ago_text, bytes_text, count_text, duration_text, literal, ms_text, percent_text
@@ -77,7 +77,7 @@ def _draw_numbers(row: Row) -> None:
     left, middle, right = st.columns(3)
     arrow: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
     left.metric("Size", bytes_text(row.size_bytes), size.text if size else None, **arrow)
-    middle.metric("Latency, p50", ms_text(row.p50_ms), speed.text if speed else None, **arrow)
+    middle.metric("Latency, p50", ms_text(row.p50_ms), speed.text if speed else None, help=f"{P50_WORDS} {PAIRED_WORDS}", **arrow)
     if row.quality is not None:
         words = None if quality is None else quality.text.replace(" points", "").replace(" (tie)", ", tie")
         right.metric(row.quality.words[:1].upper() + row.quality.words[1:], row.quality.text, words, **arrow)
