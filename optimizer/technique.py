@@ -10,7 +10,6 @@ import dataclasses
 import difflib
 import functools
 import importlib
-import math
 import os
 import pkgutil
 import typing
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 from optimizer import titles
 from optimizer.errors import InputError, printable
+from optimizer.size_estimate import SizeEstimate
 from optimizer.sources.summary import WHOLE_MODEL, Finding, ModelSummary, Verdict
 
 if TYPE_CHECKING:
@@ -89,32 +89,6 @@ def param(
         "unit": unit,
     }
     return dataclasses.field(default=default, metadata={"param": declared})
-
-
-@dataclass(frozen=True, kw_only=True)
-class SizeEstimate:
-    """What the steps so far would make of the weights, guessed before anything runs; always shown as an estimate.
-
-    Args:
-        parameters: Number of weights.
-        stored_bits: Bits that the .tflite stores a weight in.
-        nonzero: Fraction of weights that are not zero, in [0, 1].
-        distinct_values: Distinct values a kernel holds, None where nothing limits them.
-    """
-
-    parameters: float
-    stored_bits: float = 32.0
-    nonzero: float = 1.0
-    distinct_values: int | None = None
-
-    def packed_bits(self) -> float:
-        """Bits a weight needs after a good entropy coder: the position of zeros plus the value where there is one."""
-        value_bits = self.stored_bits if self.distinct_values is None else min(self.stored_bits, math.log2(self.distinct_values))
-        # Trained float32 weights hold about 29.5 bits of entropy each, int8 ones about 6.5 (measured on ResNet-8 and LeNet-5).
-        value_bits *= 0.92 if self.stored_bits >= 16 else 0.82 if self.distinct_values is None else 1.0
-        p = min(max(self.nonzero, 1e-6), 1.0)
-        position_bits = 0.0 if p >= 1.0 else -p * math.log2(p) - (1 - p) * math.log2(1 - p)
-        return min(self.stored_bits, position_bits + p * value_bits)
 
 
 @dataclass(frozen=True, kw_only=True)

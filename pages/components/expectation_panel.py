@@ -10,17 +10,18 @@ from optimizer.environment import this_host
 from optimizer.grid import reach_in_words
 from optimizer.recipe import Recipe
 from optimizer.runs.run import Run
+from optimizer.size_estimate import estimate_file
 from optimizer.sources.summary import ModelSummary
 from optimizer.titles import in_words, title
-from pages.components.expected import exception_words, exceptions, expected_seconds, expected_size, time_words
+from pages.components.expected import error_words, exception_words, exceptions, expected_seconds, size_words, time_words
 from pages.components.format import counted, literal
 
 
 def draw_expectation(recipe: Recipe, model: ModelSummary, baseline: Run | None, earlier: Sequence[Run]) -> None:
     """Say what the recipe will do; nothing is run for it."""
-    size = expected_size(recipe, model, baseline.metrics if baseline else None)
+    size = estimate_file(recipe, model, baseline.metrics if baseline else None)
     _line("Recipe", recipe.in_words())
-    _line("Size", size.size_words)
+    _line("Size", size_words(size), error_words() if recipe.steps else "")
     _line("Time", time_words(expected_seconds(recipe, earlier)))
     findings = [(step, step.check(model)) for step in recipe.steps]
     reach = [f"{title(step.name)}: {reach_in_words(verdicts, model)}" for step, verdicts in findings]
@@ -48,7 +49,8 @@ def draw_expectation(recipe: Recipe, model: ModelSummary, baseline: Run | None, 
         st.caption("  \n".join(literal(text, 500) for text in dict.fromkeys(cautions)))
 
 
-def _line(name: str, text: str) -> None:
+def _line(name: str, text: str, remark: str = "") -> None:
     left, right = st.columns([1, 3.4], gap="small")
     left.caption(name)
-    right.markdown("  \n".join(literal(line, 300) for line in text.split("\n")))
+    small = f"  \n:small[:gray[{literal(remark, 200)}]]" if remark else ""
+    right.markdown("  \n".join(literal(line, 300) for line in text.split("\n")) + small)

@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from optimizer.errors import InputError
 from optimizer.recipe import Recipe
 from optimizer.runs.run import Run
+from optimizer.size_estimate import USUAL_ERROR, USUAL_PACKED_ERROR, FileEstimate
 from optimizer.sources.summary import Finding, ModelSummary, Verdict
 from optimizer.technique import Refusal, Technique, params
 from pages.components.format import bytes_text, duration_text
 
-FLOAT_BITS = 32.0
+
+def size_words(expected: FileEstimate) -> str:
+    """ "311 KB → about 84 KB, about 60 KB compressed"."""
+    packed = f"about {bytes_text(expected.packed)} when compressed"
+    if expected.size == expected.now:
+        return f"{bytes_text(expected.now)}; {packed}"
+    return f"{bytes_text(expected.now)} → about {bytes_text(expected.size)}; {packed}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Expected:
-    """Lines of text for the panel; `size` and `packed` are bytes."""
-
-    now: float
-    size: float
-    packed: float
-
-    @property
-    def size_words(self) -> str:
-        """ "311 KB → about 84 KB, 60 KB compressed"."""
-        return f"{bytes_text(self.now)} → about {bytes_text(self.size)}; {bytes_text(self.packed)} when compressed"
-
-
-def expected_size(recipe: Recipe, model: ModelSummary, baseline: Mapping[str, Any] | None) -> Expected:
-    """Bytes of the result, guessed from the steps: the weights shrink, the rest of the file stays."""
-    weights = model.parameters * FLOAT_BITS / 8
-    now = float((baseline or {}).get("size_bytes") or (model.size_bytes if model.format == "tflite" else weights))
-    rest = max(0.0, now - weights)
-    if not recipe.steps and not model.is_keras:
-        packed = float((baseline or {}).get("gzip_bytes") or now)
-        return Expected(now=now, size=now, packed=packed)
-    size = recipe.estimate(model.parameters)
-    stored = size.parameters * size.stored_bits / 8
-    return Expected(now=now, size=stored + rest, packed=min(size.parameters * size.packed_bits() / 8 + rest / 2, stored + rest))
+def error_words() -> str:
+    """How far such a guess is off."""
+    return f"an estimate; nine of ten are within {USUAL_ERROR:.0%}, compressed within {USUAL_PACKED_ERROR:.0%}".replace("%", " %")
 
 
 def expected_seconds(recipe: Recipe, earlier: Sequence[Run]) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from optimizer.context import RunContext
@@ -13,6 +14,7 @@ from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
 from optimizer.notes import left_in_words
 from optimizer.promises import StoredType
+from optimizer.size_estimate import SizeEstimate
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 from optimizer.sources.wiring import Wiring, wiring_of
 from optimizer.speed import int8_in_words
@@ -21,7 +23,7 @@ from optimizer.surgery.describing import wiring_of_keras
 from optimizer.surgery.fake_quantization import calibrate, with_fake_quantization
 from optimizer.surgery.integer_layout import INTEGER_ACTIVATIONS, TRAINED_WITH_NORMALIZATION, Layout, Role, integer_layout
 from optimizer.surgery.wrapping import without_activity_penalties
-from optimizer.technique import SizeEstimate, Technique, param, technique
+from optimizer.technique import Technique, param, technique
 from optimizer.training import Schedule, fit, held_projections, tensors
 
 CALIBRATION_SAMPLES = 256
@@ -48,7 +50,7 @@ class QuantizationAwareTraining(Technique):
 
     def estimate(self, size: SizeEstimate) -> SizeEstimate:
         """Eight bits a weight."""
-        return SizeEstimate(parameters=size.parameters, stored_bits=8, nonzero=size.nonzero, distinct_values=size.distinct_values)
+        return replace(size, stored_bits=8, activation_bits=8)
 
     def refusal_after(self, earlier: Sequence[Technique]) -> str:
         """Once is enough."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
 from optimizer.notes import left_in_words
 from optimizer.promises import SharedValues, Sparsity
+from optimizer.size_estimate import SizeEstimate
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 from optimizer.sources.wiring import Wiring, wiring_of
 from optimizer.surgery.batch_normalization import fold_batch_normalization, foldable_pairs
 from optimizer.surgery.describing import wiring_of_keras
 from optimizer.surgery.integer_layout import PASSINGS
 from optimizer.surgery.wrapping import with_layers_wrapped, with_weights_of
-from optimizer.technique import SizeEstimate, Technique, param, technique
+from optimizer.technique import Technique, param, technique
 from optimizer.training import Schedule, fit, held_projections
 
 CLUSTERABLE = frozenset(
@@ -79,12 +81,8 @@ class WeightClustering(Technique):
 
     def estimate(self, size: SizeEstimate) -> SizeEstimate:
         """A few values lower the entropy, not the stored bits."""
-        return SizeEstimate(
-            parameters=size.parameters,
-            stored_bits=size.stored_bits,
-            nonzero=size.nonzero,
-            distinct_values=min(self.number_of_clusters, size.distinct_values or self.number_of_clusters),
-        )
+        fewest = min(self.number_of_clusters, size.distinct_values or self.number_of_clusters)
+        return replace(size, distinct_values=fewest)
 
     def refusal_after(self, earlier: Sequence[Technique]) -> str:
         """Clustering comes before the model is prepared for quantization."""
