@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import functools
 import importlib
+import json
 import os
 import pkgutil
 import typing
@@ -235,7 +236,11 @@ def checked_value(technique_name: str, setting: Param, value: Any) -> Any:
     place = f"`{setting.name}` of {technique_name}"
 
     def refuse(rule: str) -> InputError:
-        return InputError(f"{place} must be {rule}. Received: {printable(repr(value), 80)}", code="BAD_SETTING")
+        return InputError(
+            f"{place} must be {rule}. Received: {printable(repr(value), 80)}",
+            code="BAD_SETTING",
+            fix=f"The default is {_shown(setting.default)}.",
+        )
 
     if setting.kind is bool:
         if not isinstance(value, bool):
@@ -258,6 +263,11 @@ def checked_value(technique_name: str, setting: Param, value: Any) -> Any:
     if setting.kind is int and value != int(value):
         raise refuse("a whole number")
     return setting.kind(value)
+
+
+def _shown(value: Any) -> str:
+    """A setting's value as a recipe has it."""
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
 
 
 _registered: dict[str, type[Technique]] = {}

@@ -35,6 +35,8 @@ class RunKind(StrEnum):
     EXPERIMENT = "experiment"
 
 
+UNNAMED = "new project"
+"""A project's name until a model or data are accepted; then it gets that file's name."""
 RUN_KINDS = (RunKind.BASELINE, RunKind.EXPERIMENT)
 """What pages list and count as runs. Looking into a model or data is a job too, but no run: it belongs to the bringing."""
 FAILURE_WORDS = {"OUT_OF_MEMORY": "out of memory", "DISK_FULL": "disk full", "PROMISE_BROKEN": "promise broken"}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from optimizer.errors import printable
 from optimizer.grid import Grid, Reason, reach_in_words, technique_grid
 from optimizer.sources.summary import ModelSummary, Verdict
 from optimizer.titles import title
 from pages.components import palette
 from pages.components.format import literal
+from pages.components.html_table import row, table, text_cell
 
 MARKS = {Verdict.WORKS: "● works", Verdict.LEFT: "○ left as it is", Verdict.IMPOSSIBLE: "✕ impossible"}
 QUESTION = "What can each technique do with each layer?"
@@ -24,7 +22,7 @@ def draw_grid(model: ModelSummary) -> None:
     """Draw it for all techniques with their default settings."""
     grid = technique_grid(model)
     st.subheader(QUESTION, anchor=False)
-    st.html(_table(grid))
+    st.html(_grid_table(grid))
     reach = (f"{title(name)}: {reach_in_words(found.values(), model)}" for name, found in grid.findings.items())
     st.caption(literal(". ".join(reach) + ".", 1000))
     reasons: dict[str, list[str]] = {title(name): [] for name in grid.findings}
@@ -35,27 +33,14 @@ def draw_grid(model: ModelSummary) -> None:
     _draw_lines("What will be no smaller or no faster, and why?", cautions)
 
 
-def _table(grid: Grid) -> str:
-    """The grid as HTML: names in full, for they wrap; colours and words say the same. Names are escaped."""
-    heads = "".join(f"<th scope='col'>{html.escape(title(name))}</th>" for name in grid.findings)
-    rows = "".join(f"<tr><th scope='row'>{_breakable(layer)}</th>{_cells(grid, layer)}</tr>" for layer in grid.layers)
-    return (
-        f"<div class='technique-grid' tabindex='0' role='region' aria-label='{QUESTION}'><table>"
-        f"<thead><tr><th scope='col'>Layer</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+def _grid_table(grid: Grid) -> str:
+    """The grid as HTML: colours and words say the same."""
+    rows = [row(layer, [_cell(grid.verdict(name, layer)) for name in grid.findings]) for layer in grid.layers]
+    return table(QUESTION, ["Layer", *map(title, grid.findings)], rows)
 
 
-def _cells(grid: Grid, layer: str) -> str:
-    verdicts = (grid.verdict(name, layer) for name in grid.findings)
-    return "".join(
-        "<td>–</td>" if each is None else f"<td style='background: {palette.VERDICTS[each.value]}'>{MARKS[each]}</td>"
-        for each in verdicts
-    )
-
-
-def _breakable(layer: str) -> str:
-    """A layer's name that may wrap after a slash, an underscore or a dot."""
-    return re.sub(r"([/_.])", r"\1<wbr>", html.escape(printable(layer, 300)))
+def _cell(verdict: Verdict | None) -> str:
+    return text_cell("–") if verdict is None else text_cell(MARKS[verdict], palette.VERDICTS[verdict.value])
 
 
 def _words(reason: Reason) -> str:

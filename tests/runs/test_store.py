@@ -17,7 +17,7 @@ from optimizer.errors import InputError, RunError
 from optimizer.recipe import Recipe
 from optimizer.runs.claims import Claims, News, Outcome
 from optimizer.runs.processes import ProcessIdentity, this_process
-from optimizer.runs.run import RUN_KINDS, Progress, Project, Run, RunKind, RunState
+from optimizer.runs.run import RUN_KINDS, UNNAMED, Progress, Project, Run, RunKind, RunState
 from optimizer.runs.store import Store
 from tests.runs.samples import DIGITS, INSPECTION_KINDS, TRAINING_KINDS, take
 
@@ -166,6 +166,18 @@ class TestListing:
 
 
 class TestClaims:
+    def test_a_new_project_is_named_by_the_first_file_that_is_accepted(self, store: Store, claims: Claims) -> None:
+        project = store.create_project(UNNAMED)
+        for name, state, changes in (
+            ("refused.npz", RunState.FAILED, {}),
+            ("accepted.npz", RunState.SUCCEEDED, {"data_source": {"bundled": "digits"}}),
+            ("later.npz", RunState.SUCCEEDED, {"data_source": {"bundled": "digits"}}),
+        ):
+            run = store.submit(project.id, RunKind.INSPECT_DATA, name=name, inputs={"data": DIGITS})
+            assert claims.claim([RunKind.INSPECT_DATA], this_process(), "") is not None
+            claims.finish(run.id, Outcome(state=state, project=changes))
+            assert store.project(project.id).name == (UNNAMED if state is RunState.FAILED else "accepted")
+
     def test_the_oldest_run_of_the_right_kind_is_claimed_once(self, store: Store, project: Project, claims: Claims) -> None:
         runs = [store.submit(project.id, RunKind.BASELINE, inputs={"data": {"bundled": name}}) for name in ("digits", "mnist")]
         assert claims.claim(INSPECTION_KINDS, this_process(), "") is None

@@ -98,7 +98,7 @@ class MagnitudePruning(Technique):
         reason = (
             "a depthwise kernel has few weights, and each matters"
             if "Depthwise" in layer.class_name
-            else "has no kernel that TFMOT prunes"
+            else "has no kernel that can be pruned"
         )
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
 

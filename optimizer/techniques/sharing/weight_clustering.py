@@ -112,7 +112,7 @@ class WeightClustering(Technique):
         reason = (
             "clustering a depthwise kernel costs accuracy that training does not bring back"
             if "Depthwise" in layer.class_name
-            else "has no kernel that TFMOT clusters"
+            else "has no kernel that can be clustered"
         )
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
 
