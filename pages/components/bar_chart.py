@@ -22,6 +22,7 @@ GAP = 0.035
 LABEL_ROOM = 2.15
 """An axis is this much longer than its longest bar: the numbers stand in the free part, one under the other."""
 LABEL_START = 1.07
+LABEL_START_BY_DOTS = 1.13
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ def bars(rows: Sequence[Row], look: Look) -> Figure:
         figure[column.axis.replace("x", "xaxis")] = _hidden_axis([left, left + width], column.start, span)
         figure["annotations"].append(title(column.question, left, column.legend))
         figure["shapes"].extend(_lines(rows, column, look.ink))
-        traces.append(_number_trace(column, column.start + span * LABEL_START, look))
+        traces.append(_number_trace(column, column.start + span * (LABEL_START if number < 2 else LABEL_START_BY_DOTS), look))
     traces += [_bar_trace(rows, column, look) for column in columns[:2]]
     traces += [_tail_marks(rows, columns[1].axis), _dots(rows, columns[2], look)]
     return {"data": traces, "layout": figure}

@@ -28,9 +28,8 @@ def draw_expectation(recipe: Recipe, model: ModelSummary, baseline: Run | None, 
     _line("Layers", "\n".join(reach) or "none is changed")
     told = [(step, finding) for step, verdicts in findings for finding in exceptions(verdicts)]
     if told:
-        with st.expander(
-            f"What happens to {counted(len({finding.layer for _, finding in told}), 'layer')} in another way, and why"
-        ):
+        layers = len({finding.layer for _, finding in told})
+        with st.expander(f"{counted(layers, 'layer')} {'is' if layers == 1 else 'are'} treated in another way: why?"):
             st.dataframe(
                 {
                     "Layer": [finding.layer for _, finding in told],
@@ -44,7 +43,7 @@ def draw_expectation(recipe: Recipe, model: ModelSummary, baseline: Run | None, 
                     "What and why": st.column_config.TextColumn(width=340),
                 },
             )
-    cautions = [text for step in recipe.steps for text in step.cautions(model, this_host())]
+    cautions = [f"{title(step.name)}: {text}" for step in recipe.steps for text in step.cautions(model, this_host())]
     if cautions:
         st.caption("  \n".join(literal(text, 500) for text in dict.fromkeys(cautions)))
 

@@ -6,7 +6,10 @@ import html
 import re
 from collections.abc import Sequence
 
+import streamlit as st
+
 from optimizer.errors import printable
+from pages.components import palette
 
 MOST_CHARACTERS = 300
 
@@ -14,8 +17,10 @@ MOST_CHARACTERS = 300
 def table(label: str, headings: Sequence[str], rows: Sequence[str], *, numbers: int = 0) -> str:
     """HTML of a table that scrolls by itself; `rows` are made by `row`, and the last `numbers` headings stand over numbers."""
     first_number = len(headings) - numbers
+    # The heading stays in sight while the rows pass under it, so it must hide them.
+    page = palette.PAGE["dark" if st.context.theme.type == "dark" else "light"]
     heads = "".join(
-        f"<th scope='col'{' class=number' if place >= first_number else ''}>{html.escape(heading)}</th>"
+        f"<th scope='col' style='background: {page}'{' class=number' if place >= first_number else ''}>{html.escape(heading)}</th>"
         for place, heading in enumerate(headings)
     )
     return (
@@ -36,9 +41,10 @@ def text_cell(text: str, background: str = "") -> str:
 
 
 def bar_cell(text: str, share: float) -> str:
-    """A number with a bar under it that is `share` of the cell, in [0, 1]."""
-    width = 100 * min(1.0, max(0.0, share))
-    return f"<td class='number bar'>{html.escape(text)}<i style='width: {width:.1f}%'></i></td>"
+    """A number over a bar that is `share` of the cell, in [0, 1]."""
+    end = f"{100 * min(1.0, max(0.0, share)):.1f}%"
+    bar = f"linear-gradient(to right, {palette.ACCENT['light']} {end}, transparent {end}) no-repeat left bottom / 100% 3px"
+    return f"<td class='number' style='background: {bar}'>{html.escape(text)}</td>"
 
 
 def breakable(text: str) -> str:

@@ -43,10 +43,10 @@ def draw_table(runs: Sequence[Run], opened: str | None) -> None:
         selection_mode="single-row",
         selection_default={"selection": {"rows": chosen}},
         column_config={
-            "Run": st.column_config.TextColumn(width=118),
-            "Recipe": st.column_config.TextColumn(width=128),
-            "State": st.column_config.TextColumn(width=92),
-            **{name: st.column_config.TextColumn(width=70, alignment="right") for name in ("Size", "Latency", "Quality")},
+            "Run": st.column_config.TextColumn(width=104),
+            "Recipe": st.column_config.TextColumn(width=182),
+            "State": st.column_config.TextColumn(width=76),
+            **{name: st.column_config.TextColumn(width=62, alignment="right") for name in ("Size", "Latency", "Quality")},
         },
     )
 
