@@ -12,6 +12,8 @@ from optimizer.errors import printable
 from pages.components import palette
 
 MOST_CHARACTERS = 300
+LEAST_WIDTH = 16
+"""Characters of a long name that stand on one line at least."""
 
 
 def table(label: str, headings: Sequence[str], rows: Sequence[str], *, numbers: int = 0) -> str:
@@ -31,13 +33,14 @@ def table(label: str, headings: Sequence[str], rows: Sequence[str], *, numbers: 
 
 def row(name: str, cells: Sequence[str]) -> str:
     """A line: its name, which may wrap, and finished cells."""
-    return f"<tr><th scope='row'>{breakable(name)}</th>{''.join(cells)}</tr>"
+    room = min(len(name), LEAST_WIDTH)
+    return f"<tr><th scope='row'><span style='min-width: {room}ch'>{breakable(name)}</span></th>{''.join(cells)}</tr>"
 
 
-def text_cell(text: str, background: str = "") -> str:
-    """A cell of text, on a colour of ours where one is given."""
-    style = f" style='background: {background}'" if background else ""
-    return f"<td{style}>{breakable(text)}</td>"
+def text_cell(text: str, *, background: str = "", whole: bool = False) -> str:
+    """A cell of text, on a colour of ours where one is given; a `whole` one does not wrap."""
+    style = (f"background: {background};" if background else "") + ("white-space: nowrap" if whole else "")
+    return f"<td style='{style}'>{breakable(text)}</td>"
 
 
 def bar_cell(text: str, share: float) -> str:

@@ -40,7 +40,9 @@ def _grid_table(grid: Grid) -> str:
 
 
 def _cell(verdict: Verdict | None) -> str:
-    return text_cell("–") if verdict is None else text_cell(MARKS[verdict], palette.VERDICTS[verdict.value])
+    return (
+        text_cell("–") if verdict is None else text_cell(MARKS[verdict], background=palette.VERDICTS[verdict.value], whole=True)
+    )
 
 
 def _words(reason: Reason) -> str:
