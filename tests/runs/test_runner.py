@@ -45,7 +45,7 @@ class TestInspection:
     def test_data_are_matched_to_the_model_and_the_baseline_is_queued_by_itself(self, here: Surroundings) -> None:
         here.start(*NO_TRAINING)
         model = here.upload()
-        data = requests.bring_data(here.store, here.project.id, name="digits", bundled=True)
+        data = requests.bring_bundled_data(here.store, here.project.id, "digits")
         here.ends(model)
         assert here.ends(data).state is RunState.SUCCEEDED
 
@@ -60,7 +60,7 @@ class TestInspection:
         table = io.BytesIO()
         np.savez(table, x=np.arange(300, dtype=np.float32).reshape(60, 5), y=np.arange(60) % 3)
         table.seek(0)
-        data = here.ends(requests.bring_data(here.store, here.project.id, stream=table, name="table.npz"))
+        data = here.ends(requests.bring_data(here.store, here.project.id, table, "table.npz"))
         assert data.state is RunState.SUCCEEDED, data.error
         before = here.store.project(here.project.id)
         assert before.data_source == {"sha256": data.inputs["data"]["sha256"], "name": "table.npz", "label": ""}
