@@ -23,16 +23,15 @@ from optimizer.errors import InputError, OptimizerError, printable
 from optimizer.grid import technique_grid
 from optimizer.inspection_text import inspection_in_words
 from optimizer.job import DataSource, Job
-from optimizer.measure.direction import HIGHER_IS_BETTER
-from optimizer.recipe import recipe_from_json, recipe_from_text
+from optimizer.named_files import check_readable, check_writable, read_recipe
+from optimizer.recipe import recipe_from_json
+from optimizer.report_text import report_in_words, speeds_in_words
 from optimizer.sources.dataset import TASK_WORDS
 from optimizer.sources.readers.bundled import BUNDLED as BUNDLED_DATA
 from optimizer.technique import describe, registry
 
 if TYPE_CHECKING:
     from optimizer.runs.command import Command
-
-MAX_RECIPE_BYTES = 1_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,26 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("model", type=Path, metavar="MODEL")
     inspect.set_defaults(command=_inspect)
 
-    run = commands.add_parser("run", help="run a recipe on a model and data")
-    run.add_argument("--model", type=Path, required=True, help=".keras or .h5 of Keras 2 or 3, zipped SavedModel, .tflite")
-    run.add_argument("--data", required=True, help=f".npz, .csv, .zip of one folder a class, or one of {', '.join(BUNDLED_DATA)}")
-    run.add_argument("--recipe", type=Path, required=True, help="recipe as JSON")
-    run.add_argument("--out", type=Path, required=True, help="folder for model.tflite, report.json and recipe.json")
-    run.add_argument("--seed", type=int, help="instead of the recipe's seed")
-    run.add_argument("--test-data", type=Path, help="a second file that holds the test split")
-    run.add_argument("--label", default="", help="label column of a .csv")
-    run.add_argument("--second-model", type=Path, help="teacher or student of a distillation")
-    run.add_argument(
-        "--input-scaling", default="auto", help='"auto" tries what the model expects; or "as stored", "x / 255", ...'
-    )
-    run.add_argument(
-        "--task",
-        default="auto",
-        help="what the model is for, where its file does not tell: "
-        + "; ".join(f"{task.value} ({words})" for task, words in TASK_WORDS.items()),
-    )
-    run.add_argument("--threads", type=int, default=1, help="threads in latency measurements")
-    run.set_defaults(command=_run)
+    run = _add_run(commands)
 
     bench = commands.add_parser("bench", help="compare the latency of .tflite files, interleaved")
     bench.add_argument("files", type=Path, nargs="+", metavar="FILE.tflite")
@@ -142,6 +122,30 @@ def _parser() -> argparse.ArgumentParser:
     for command in (techniques, inspect, run, bench, doctor):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
+
+
+def _add_run(commands: Any) -> argparse.ArgumentParser:
+    run: argparse.ArgumentParser = commands.add_parser("run", help="run a recipe on a model and data")
+    run.add_argument("--model", type=Path, required=True, help=".keras or .h5 of Keras 2 or 3, zipped SavedModel, .tflite")
+    run.add_argument("--data", required=True, help=f".npz, .csv, .zip of one folder a class, or one of {', '.join(BUNDLED_DATA)}")
+    run.add_argument("--recipe", type=Path, required=True, help="recipe as JSON")
+    run.add_argument("--out", type=Path, required=True, help="folder for model.tflite, report.json and recipe.json")
+    run.add_argument("--seed", type=int, help="instead of the recipe's seed")
+    run.add_argument("--test-data", type=Path, help="a second file that holds the test split")
+    run.add_argument("--label", default="", help="label column of a .csv")
+    run.add_argument("--second-model", type=Path, help="teacher or student of a distillation")
+    run.add_argument(
+        "--input-scaling", default="auto", help='"auto" tries what the model expects; or "as stored", "x / 255", ...'
+    )
+    run.add_argument(
+        "--task",
+        default="auto",
+        help="what the model is for, where its file does not tell: "
+        + "; ".join(f"{task.value} ({words})" for task, words in TASK_WORDS.items()),
+    )
+    run.add_argument("--threads", type=int, default=1, help="threads in latency measurements")
+    run.set_defaults(command=_run)
+    return run
 
 
 def _techniques(options: argparse.Namespace) -> int:
@@ -170,7 +174,7 @@ def _inspect(options: argparse.Namespace) -> int:
     from optimizer.runs.run import RunKind
     from optimizer.sources.summary import model_summary_from_json
 
-    _check_readable(options.model)
+    check_readable(options.model)
     model = {"kind": RunKind.INSPECT_MODEL.value, "model": str(options.model.absolute()), "model_name": options.model.name}
     found = _in_sandbox(options, lambda folder: {**model, "data": None, "seed": 0}, [options.model]).perform()
     summary = model_summary_from_json(found["model"])
@@ -188,24 +192,16 @@ def _run(options: argparse.Namespace) -> int:
     from optimizer.sources.fit import chosen_task
     from optimizer.sources.readers.download import download
 
-    recipe = _read_recipe(options.recipe)
+    recipe = read_recipe(options.recipe)
     if options.seed is not None:
         recipe = recipe_from_json({**recipe.to_json(), "seed": options.seed})
-    bundled = options.data in BUNDLED_DATA and not Path(options.data).exists()
-    data = DataSource(
-        name=options.data if bundled else Path(options.data).name,
-        path=None if bundled else Path(options.data).absolute(),
-        label=options.label,
-        test_path=None if options.test_data is None else options.test_data.absolute(),
-        scaling=options.input_scaling,
-        task=options.task,
-    )
+    data = _data_source(options)
     chosen_task(options.task)
-    _check_readable(options.model, data.path, data.test_path, options.second_model)
-    _check_writable(options.out)
+    check_readable(options.model, data.path, data.test_path, options.second_model)
+    check_writable(options.out)
     if not 1 <= options.threads <= 64:
         raise InputError(f"`--threads` must be in [1, 64]. Received: {options.threads}", code="BAD_SETTING")
-    if bundled:
+    if data.path is None:
         download(options.data, default_home() / "cache", say=lambda text: print(text, file=sys.stderr, flush=True))
 
     def record(folder: Path) -> dict[str, Any]:
@@ -226,8 +222,21 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(report, indent=2))
     else:
-        print(_report_in_words(report, options.out))
+        print(report_in_words(report, options.out))
     return 0
+
+
+def _data_source(options: argparse.Namespace) -> DataSource:
+    """The data as named: a file; where there is none of that name, a bundled set."""
+    bundled = options.data in BUNDLED_DATA and not Path(options.data).exists()
+    return DataSource(
+        name=options.data if bundled else Path(options.data).name,
+        path=None if bundled else Path(options.data).absolute(),
+        label=options.label,
+        test_path=None if options.test_data is None else options.test_data.absolute(),
+        scaling=options.input_scaling,
+        task=options.task,
+    )
 
 
 def _in_sandbox(
@@ -240,40 +249,6 @@ def _in_sandbox(
         print(f"warning: {text}", file=sys.stderr, flush=True)
 
     return Command(record=record, files=files, report=_Progress(), warn=warn, trusted=options.trust_uploads, extra_s=extra_s)
-
-
-def _check_writable(out: Path) -> None:
-    """Fail before the work, not after it, where results cannot be written."""
-    if out.exists() and not out.is_dir():
-        raise InputError("The output folder is a file", code="BAD_OUT", place=str(out), fix="Name a folder with --out.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / f".litesmith-{uuid.uuid4().hex}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            "The output folder cannot be written", code="BAD_OUT", place=str(out), received=error.strerror or ""
-        ) from error
-
-
-def _check_readable(*paths: Path | None) -> None:
-    for path in paths:
-        if path is not None and not path.is_file():
-            raise InputError("There is no such file", code="NOT_FOUND", place=str(path), fix="Check the path.")
-        if path is not None and not os.access(path, os.R_OK):
-            raise InputError("The file may not be read by you", code="NOT_READABLE", place=str(path), fix="Change its mode.")
-
-
-def _read_recipe(path: Path) -> Any:
-    _check_readable(path)
-    if path.stat().st_size > MAX_RECIPE_BYTES:
-        raise InputError("The recipe is too long", code="BAD_RECIPE", place=str(path), limit=f"{MAX_RECIPE_BYTES} bytes")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError("The recipe is not UTF-8 text", code="BAD_JSON", place=str(path)) from error
-    return recipe_from_text(text)
 
 
 class _Progress:
@@ -296,41 +271,12 @@ class _Progress:
             print(f"      {event.data['fraction']:.0%}{words}   ", end="\r", file=sys.stderr, flush=True)
 
 
-def _verdicts(comparison: dict[str, Any]) -> list[str]:
-    """The paired comparisons with their 95 % intervals; a difference within the noise is called a tie. None for a baseline alone."""
-    if not comparison:
-        return []
-    quality, latency = comparison["quality"], comparison["latency"]
-    tie = {True: ", a tie", False: ""}
-    return [
-        f"{quality['metric']} differs by {quality['difference']:+.4g} ({quality['low']:+.4g} to {quality['high']:+.4g}{tie[quality['tie']]})",
-        f"{latency['ratio']:.2f} times as fast ({latency['low']:.2f} to {latency['high']:.2f}{tie[latency['tie']]})",
-    ]
-
-
-def _report_in_words(report: dict[str, Any], out: Path) -> str:
-    lines = [f"{'':<20}{'baseline':>14}{'result':>14}"]
-    old, new = report["baseline"], report["result"]
-    rows: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
-        ("size", lambda m: f"{m['size_bytes']:,} B"),
-        ("gzip", lambda m: f"{m['gzip_bytes']:,} B"),
-        ("latency p50", lambda m: f"{m['latency_ms']['p50']:.3f} ms"),
-    ]
-    for metric in HIGHER_IS_BETTER:
-        if metric in new:
-            per = new[metric].get("per")
-            rows.append((f"{metric} per {per}" if per else metric, lambda m, metric=metric: f"{m[metric]['value']:.4g}"))  # type: ignore[misc]
-    lines += [f"{name:<20}{show(old):>14}{show(new):>14}" for name, show in rows]
-    lines += _verdicts(report["comparison"])
-    return "\n".join([*lines, f"written to {out}"])
-
-
 def _bench(options: argparse.Namespace) -> int:
     from optimizer.runs.worker import BENCH
 
     if not 0.1 <= options.seconds <= 600:
         raise InputError(f"`--seconds` must be in [0.1, 600]. Received: {options.seconds}", code="BAD_SETTING")
-    _check_readable(*options.files)
+    check_readable(*options.files)
     for path in options.files:
         with path.open("rb") as file:
             head = file.read(8)
@@ -344,13 +290,7 @@ def _bench(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"reference": options.files[0].name, "threads": options.threads, "files": rows}, indent=2))
         return 0
-    print(f"{'file':<32}{'bytes':>12}{'p50 ms':>10}{'p95 ms':>10}{'times faster than the first':>34}")
-    for row in rows:
-        speed, latency_ms = row["speed"], row["latency_ms"]
-        words = f"{speed['ratio']:.2f} ({speed['low']:.2f} to {speed['high']:.2f}{', a tie' if speed['tie'] else ''})"
-        print(
-            f"{printable(row['name'], 31):<32}{row['size_bytes']:>12,}{latency_ms['p50']:>10.3f}{latency_ms['p95']:>10.3f}{words:>34}"
-        )
+    print(speeds_in_words(rows))
     return 0
 
 
