@@ -23,7 +23,16 @@ if missing_layers():
     os.environ[TRUST_VARIABLE] = "1"
 
 # They kill processes and look who is left, hold time limits or measure time: `make test` runs them without others beside them.
-ALONE = ("browser/", "live/", "measure/test_latency.py", "runs/faults/", "runs/test_command.py", "runs/test_runner.py")
+ALONE = (
+    "browser/",
+    "live/",
+    "measure/test_latency.py",
+    "runs/faults/test_locked_database.py",
+    "runs/faults/test_runner_faults.py",
+    "runs/faults/test_training_jobs.py",
+    "runs/test_command.py",
+    "runs/test_runner.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
