@@ -9,7 +9,6 @@ import argparse
 import errno
 import json
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -20,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from optimizer import __version__
 from optimizer.context import Event
-from optimizer.errors import InputError, OptimizerError, RunError, printable
+from optimizer.errors import InputError, OptimizerError, printable
 from optimizer.grid import technique_grid
 from optimizer.inspection_text import inspection_in_words
 from optimizer.job import DataSource, Job
 from optimizer.lack_of_memory import names_lack_of_memory
 from optimizer.measure.direction import METRIC_WORDS
-from optimizer.recipe import recipe_from_json, recipe_from_text
+from optimizer.named_files import check_readable, check_writable, read_recipe
+from optimizer.recipe import recipe_from_json
 from optimizer.report_text import bench_in_words, report_in_words
 from optimizer.sources.dataset import TASK_WORDS
 from optimizer.sources.readers.bundled import BUNDLED as BUNDLED_DATA
@@ -34,9 +34,6 @@ from optimizer.technique import describe, registry
 
 if TYPE_CHECKING:
     from optimizer.runs.command import Command
-
-MAX_RECIPE_BYTES = 1_000_000
-SPARE_BYTES = 2**20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,26 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("model", type=Path, metavar="MODEL")
     inspect.set_defaults(command=_inspect)
 
-    run = commands.add_parser("run", help="run a recipe on a model and data")
-    run.add_argument("--model", type=Path, required=True, help=".keras or .h5 of Keras 2 or 3, zipped SavedModel, .tflite")
-    run.add_argument("--data", required=True, help=f".npz, .csv, .zip of one folder a class, or one of {', '.join(BUNDLED_DATA)}")
-    run.add_argument("--recipe", type=Path, required=True, help="recipe as JSON")
-    run.add_argument("--out", type=Path, required=True, help="folder for model.tflite, report.json and recipe.json")
-    run.add_argument("--seed", type=int, help="instead of the recipe's seed")
-    run.add_argument("--test-data", type=Path, help="a second file that holds the test split")
-    run.add_argument("--label", default="", help="label column of a .csv")
-    run.add_argument("--second-model", type=Path, help="teacher or student of a distillation")
-    run.add_argument(
-        "--input-scaling", default="auto", help='"auto" tries what the model expects; or "as stored", "x / 255", ...'
-    )
-    run.add_argument(
-        "--task",
-        default="auto",
-        help="what the model is for, where its file does not tell: "
-        + "; ".join(f"{task.value} ({words})" for task, words in TASK_WORDS.items()),
-    )
-    run.add_argument("--threads", type=int, default=1, help="threads in latency measurements")
-    run.set_defaults(command=_run)
+    run = _add_run(commands)
 
     bench = commands.add_parser("bench", help="compare the latency of .tflite files, interleaved")
     bench.add_argument("files", type=Path, nargs="+", metavar="FILE.tflite")
@@ -152,6 +130,30 @@ def _parser() -> argparse.ArgumentParser:
     for command in (techniques, inspect, run, bench, doctor):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
+
+
+def _add_run(commands: Any) -> argparse.ArgumentParser:
+    run: argparse.ArgumentParser = commands.add_parser("run", help="run a recipe on a model and data")
+    run.add_argument("--model", type=Path, required=True, help=".keras or .h5 of Keras 2 or 3, zipped SavedModel, .tflite")
+    run.add_argument("--data", required=True, help=f".npz, .csv, .zip of one folder a class, or one of {', '.join(BUNDLED_DATA)}")
+    run.add_argument("--recipe", type=Path, required=True, help="recipe as JSON")
+    run.add_argument("--out", type=Path, required=True, help="folder for model.tflite, report.json and recipe.json")
+    run.add_argument("--seed", type=int, help="instead of the recipe's seed")
+    run.add_argument("--test-data", type=Path, help="a second file that holds the test split")
+    run.add_argument("--label", default="", help="label column of a .csv")
+    run.add_argument("--second-model", type=Path, help="teacher or student of a distillation")
+    run.add_argument(
+        "--input-scaling", default="auto", help='"auto" tries what the model expects; or "as stored", "x / 255", ...'
+    )
+    run.add_argument(
+        "--task",
+        default="auto",
+        help="what the model is for, where its file does not tell: "
+        + "; ".join(f"{task.value} ({words})" for task, words in TASK_WORDS.items()),
+    )
+    run.add_argument("--threads", type=int, default=1, help="threads in latency measurements")
+    run.set_defaults(command=_run)
+    return run
 
 
 def _techniques(options: argparse.Namespace) -> int:
@@ -180,7 +182,7 @@ def _inspect(options: argparse.Namespace) -> int:
     from optimizer.runs.run import RunKind
     from optimizer.sources.summary import model_summary_from_json
 
-    _check_readable(options.model)
+    check_readable(options.model)
     model = {"kind": RunKind.INSPECT_MODEL.value, "model": str(options.model.absolute()), "model_name": options.model.name}
     found = _in_sandbox(options, lambda folder: {**model, "data": None, "seed": 0}, [options.model]).perform()
     summary = model_summary_from_json(found["model"])
@@ -200,34 +202,18 @@ def _run(options: argparse.Namespace) -> int:
     from optimizer.sources.readers.download import download
 
     require_address_space()
-    recipe = _read_recipe(options.recipe)
+    recipe = read_recipe(options.recipe)
     if options.seed is not None:
         recipe = recipe_from_json({**recipe.to_json(), "seed": options.seed})
-    bundled = options.data in BUNDLED_DATA and not Path(options.data).exists()
-    if not bundled and not Path(options.data).exists():
-        raise InputError(
-            "There is no such file, and no bundled data set of this name",
-            code="NOT_FOUND",
-            place=printable(options.data),
-            expected=f"a .npz, .csv or .zip, or one of {', '.join(BUNDLED_DATA)}",
-            fix="Check the path or the name.",
-        )
-    data = DataSource(
-        name=options.data if bundled else Path(options.data).name,
-        path=None if bundled else Path(options.data).absolute(),
-        label=options.label,
-        test_path=None if options.test_data is None else options.test_data.absolute(),
-        scaling=options.input_scaling,
-        task=options.task,
-    )
+    data = _data_source(options)
     chosen_task(options.task)
-    _check_readable(options.model, data.path, data.test_path, options.second_model)
-    _check_writable(options.out, options.model)
+    check_readable(options.model, data.path, data.test_path, options.second_model)
+    check_writable(options.out, options.model)
     if not 1 <= options.threads <= 64:
         raise InputError(
             f"`--threads` must be in [1, 64]. Received: {options.threads}", code="BAD_SETTING", fix="Leave it out for 1."
         )
-    if bundled:
+    if data.path is None:
         download(options.data, default_home() / "cache", say=lambda text: print(text, file=sys.stderr, flush=True))
 
     def record(folder: Path) -> dict[str, Any]:
@@ -252,6 +238,27 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _data_source(options: argparse.Namespace) -> DataSource:
+    """The data as named: a file; where there is none of that name, a bundled set."""
+    bundled = options.data in BUNDLED_DATA and not Path(options.data).exists()
+    if not bundled and not Path(options.data).exists():
+        raise InputError(
+            "There is no such file, and no bundled data set of this name",
+            code="NOT_FOUND",
+            place=printable(options.data),
+            expected=f"a .npz, .csv or .zip, or one of {', '.join(BUNDLED_DATA)}",
+            fix="Check the path or the name.",
+        )
+    return DataSource(
+        name=options.data if bundled else Path(options.data).name,
+        path=None if bundled else Path(options.data).absolute(),
+        label=options.label,
+        test_path=None if options.test_data is None else options.test_data.absolute(),
+        scaling=options.input_scaling,
+        task=options.task,
+    )
+
+
 def _in_sandbox(
     options: argparse.Namespace, record: Callable[[Path], dict[str, Any]], files: Sequence[Path], *, extra_s: float = 0.0
 ) -> Command:
@@ -262,54 +269,6 @@ def _in_sandbox(
         print(f"warning: {text}", file=sys.stderr, flush=True)
 
     return Command(record=record, files=files, report=_Progress(), warn=warn, trusted=options.trust_uploads, extra_s=extra_s)
-
-
-def _check_writable(out: Path, model: Path) -> None:
-    """Fail before the work, not after it, where results cannot be written: a .tflite and a Keras model, each about as large as `model`."""
-    if out.exists() and not out.is_dir():
-        raise InputError("The output folder is a file", code="BAD_OUT", place=str(out), fix="Name a folder with --out.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / f".litesmith-{uuid.uuid4().hex}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            "The output folder cannot be written",
-            code="BAD_OUT",
-            place=str(out),
-            received=error.strerror or "",
-            fix="Give yourself the right to write there, or name another folder with --out.",
-        ) from error
-    needed, free = 2 * model.stat().st_size + SPARE_BYTES, shutil.disk_usage(out).free
-    if free < needed:
-        raise RunError(
-            "The disk of the output folder has too little room for the results",
-            code="DISK_FULL",
-            place=str(out),
-            expected=f"{needed / 2**20:,.0f} MiB",
-            received=f"{free / 2**20:,.0f} MiB free",
-            fix="Free some space, or name a folder on another disk with --out.",
-        )
-
-
-def _check_readable(*paths: Path | None) -> None:
-    for path in paths:
-        if path is not None and not path.is_file():
-            raise InputError("There is no such file", code="NOT_FOUND", place=str(path), fix="Check the path.")
-        if path is not None and not os.access(path, os.R_OK):
-            raise InputError("The file may not be read by you", code="NOT_READABLE", place=str(path), fix="Change its mode.")
-
-
-def _read_recipe(path: Path) -> Any:
-    _check_readable(path)
-    if path.stat().st_size > MAX_RECIPE_BYTES:
-        raise InputError("The recipe is too long", code="BAD_RECIPE", place=str(path), limit=f"{MAX_RECIPE_BYTES} bytes")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError("The recipe is not UTF-8 text", code="BAD_JSON", place=str(path)) from error
-    return recipe_from_text(text)
 
 
 class _Progress:
@@ -340,7 +299,7 @@ def _bench(options: argparse.Namespace) -> int:
         raise InputError(
             f"`--seconds` must be in [0.1, 600]. Received: {options.seconds}", code="BAD_SETTING", fix="Leave it out for 4."
         )
-    _check_readable(*options.files)
+    check_readable(*options.files)
     for path in options.files:
         with path.open("rb") as file:
             head = file.read(8)

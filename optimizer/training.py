@@ -87,10 +87,8 @@ def fit(
 
     data = context.data
     samples = len(data.dataset.train)
-    if loss is None:
-        loss = imitation_loss(context.original.keras, data) if data.task is Task.UNLABELLED else task_loss(data)
-    loss = with_other_outputs(loss, context.original.keras, data)
     total = schedule.steps(samples)
+    loss = with_other_outputs(loss or _own_loss(context), context.original.keras, data)
     _quicken_moving_averages(keras_model, total)
     optimizer = tf.keras.optimizers.Adam(schedule.learning_rate)
     step_function = _training_step(keras_model, optimizer, loss, projections)
@@ -107,16 +105,28 @@ def fit(
             loss_sum += step_function(tensors(inputs), tf.constant(targets)) * len(targets)
             clock.tick()
         means = {"loss": float(loss_sum) / samples, **_validate(judge, data)}
-        if not math.isfinite(means["loss"]):
-            raise RunError(
-                "The training loss is no longer a finite number",
-                code="NOT_FINITE",
-                place=f"epoch {epoch + 1}",
-                received=f"loss {means['loss']}",
-                fix="Lower the learning rate, and check the value range of the inputs.",
-            )
+        _check_finite(means["loss"], epoch)
         context.report(Event(kind="metrics", data={"epoch": epoch + 1, "epochs": schedule.epochs, **means}))
     return means
+
+
+def _own_loss(context: RunContext) -> Loss:
+    """The loss of the task; where there are no labels, the original's outputs are what is right."""
+    if context.data.task is Task.UNLABELLED:
+        return imitation_loss(context.original.keras, context.data)
+    return task_loss(context.data)
+
+
+def _check_finite(loss: float, epoch: int) -> None:
+    """Raises RunError NOT_FINITE; `epoch` counts from 0."""
+    if not math.isfinite(loss):
+        raise RunError(
+            "The training loss is no longer a finite number",
+            code="NOT_FINITE",
+            place=f"epoch {epoch + 1}",
+            received=f"loss {loss}",
+            fix="Lower the learning rate, and check the value range of the inputs.",
+        )
 
 
 def _quicken_moving_averages(keras_model: Any, steps: int) -> None:

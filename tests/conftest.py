@@ -22,6 +22,25 @@ from optimizer.sources.dataset import Dataset, PreparedData, Split, Task
 if missing_layers():
     os.environ[TRUST_VARIABLE] = "1"
 
+# They kill processes and look who is left, hold time limits or measure time: `make test` runs them without others beside them.
+ALONE = (
+    "browser/",
+    "live/",
+    "measure/test_latency.py",
+    "runs/faults/test_locked_database.py",
+    "runs/faults/test_runner_faults.py",
+    "runs/faults/test_training_jobs.py",
+    "runs/test_command.py",
+    "runs/test_runner.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs alone."""
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).as_posix().startswith(ALONE):
+            item.add_marker("alone")
+
 
 @pytest.fixture(scope="session")
 def digits() -> PreparedData:

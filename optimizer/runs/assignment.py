@@ -24,6 +24,8 @@ from optimizer.runs.worker_process import Ended, WorkerProcess
 from optimizer.runs.workspace import OUT
 
 MAX_EVENTS = 5000
+MAX_ATTEMPTS = 3
+"""How many workers may die with a run in their hands that they have not begun."""
 
 
 class Killed(Enum):
@@ -36,12 +38,20 @@ class Killed(Enum):
 
 
 class Assignment:
-    """Collects what a worker says about its run until it has ended."""
+    """Collects what a worker says about its run until it has ended.
 
-    def __init__(self, run: Run, worker: WorkerProcess, timeout_s: float) -> None:
+    Args:
+        run: The run, claimed.
+        worker: A ready worker, which does nothing else.
+        timeout_s: How long the run may take.
+        attempt: The number of this worker among those that were given this run, from 1.
+    """
+
+    def __init__(self, run: Run, worker: WorkerProcess, timeout_s: float, *, attempt: int = 1) -> None:
         self.run = run
         self.worker = worker
         self.timeout_s = timeout_s
+        self.attempt = attempt
         self.killed: Killed | None = None
         self.fetch: Fetch | None = None
         self._failure_before: OptimizerError | None = None
@@ -49,6 +59,7 @@ class Assignment:
         self._progress = ProgressEstimate()
         self._events: list[tuple[float, Event]] = []
         self._event_count = 0
+        self._has_begun = False
         self._last: Message | None = None
 
     @property
@@ -85,6 +96,7 @@ class Assignment:
 
     def hear(self, message: Message) -> None:
         """Take in one message."""
+        self._has_begun = True
         if message.type in ("done", "error", "crash"):
             self._last = message
         elif message.event is not None:
@@ -115,7 +127,13 @@ class Assignment:
         return bool(self._events)
 
     def outcome(self, objects: Objects, ended: Ended) -> Outcome:
-        """How the run ended; on success its files are in the object store when this returns."""
+        """How the run ended; on success its files are in the object store when this returns.
+
+        A run that its worker never began is QUEUED again: whatever killed that worker, it was nothing in the run.
+        """
+        self._stop()  # There may be a download that nobody waits for any more.
+        if self._is_for_another_worker:
+            return Outcome(state=RunState.QUEUED, events=(_died_before_it_began(ended),))
         unwritten = tuple(event for _, event in self._events)
         if self.killed is None and self._failure_before is None and self._succeeded(ended):
             try:
@@ -124,6 +142,11 @@ class Assignment:
                 return Outcome(state=RunState.FAILED, error=unusable.to_json(), events=unwritten)
         state, error = self._failure(ended)
         return Outcome(state=state, error=error, events=unwritten)
+
+    @property
+    def _is_for_another_worker(self) -> bool:
+        stopped = self.killed is not None or self._failure_before is not None
+        return not (self._has_begun or stopped) and self.attempt < MAX_ATTEMPTS
 
     def _succeeded(self, ended: Ended) -> bool:
         return ended.status == 0 and self._last is not None and self._last.type == "done"
@@ -169,13 +192,26 @@ class Assignment:
             received = f"error id {printable(self._last.data.get('error_id', '?'), 40)}"
         else:
             limits = limits_from_environment(os.environ)
-            return ending(ended, self.worker.log.recent_text, place=place, limits=limits)
+            state, error = ending(ended, self.worker.log.recent_text, place=place, limits=limits)
+            return state, error if self._has_begun else _never_begun(error, self.attempt)
         fix = "Run it again; if it happens again, the log says more."
         return RunState.CRASHED, RunError(what, code="CRASHED", place=place, received=received, fix=fix)
 
 
 def _interrupted() -> RunError:
     return RunError("The runner was stopped before this run was done", code="INTERRUPTED", fix="Run it again.")
+
+
+def _died_before_it_began(ended: Ended) -> Event:
+    how = f"was killed by signal {ended.signal_name}" if ended.signal_name else f"ended with exit status {ended.status}"
+    text = f"The process that was to do this run {how} before it began. The run waits for another process."
+    return Event(kind="note", data={"text": text})
+
+
+def _never_begun(error: RunError, attempts: int) -> RunError:
+    """The same error, told of the last of several workers that ended with the run in their hands."""
+    limit = f"{attempts} processes that end before they have begun the run"
+    return RunError(error.what, code=error.code, place=error.place, limit=limit, fix=error.fix)
 
 
 def _success(run: Run, objects: Objects, worker: WorkerProcess, unwritten: tuple[Event, ...]) -> Outcome:

@@ -28,7 +28,10 @@ _UNFINISHED = (RunState.QUEUED.value, RunState.RUNNING.value)
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a run ended. `project` holds what changes in the project: "model", "data", "second_model" or "data_source"."""
+    """How a run ended; QUEUED where nobody has begun it.
+
+    `project` holds what changes in the project: "model", "data", "second_model" or "data_source".
+    """
 
     state: RunState
     error: Mapping[str, Any] | None = None
@@ -144,6 +147,23 @@ class Claims:
             finished = self._finish(connection, run_id, outcome, self._mine)
         touch(self._store.files.wake)
         return finished
+
+    def give_back(self, run_id: str, why: Sequence[Event]) -> Run:
+        """Put a run that nobody has begun back to its place in the queue; where someone wants to stop it, it is cancelled.
+
+        Raises:
+            RunError: RUN_FINISHED where the run is not (or no more) this runner's running run; nothing is written.
+        """
+        unclaimed = dict.fromkeys(("started_at", "progress", "runner_id", "worker_pid", "worker_start_ticks", "work_folder"))
+        this = update(runs).where(runs.c.id == run_id, self._mine, ~runs.c.cancel_requested)
+        with self._store.database.write() as connection:
+            if connection.execute(this.values(state=RunState.QUEUED.value, **unclaimed)).rowcount == 1:
+                connection.execute(events.insert(), [_event_row(run_id, time.time(), event) for event in why])
+                run = find_run(connection, run_id)
+            else:
+                run = self._finish(connection, run_id, Outcome(state=RunState.CANCELLED, events=why), self._mine)
+        touch(self._store.files.wake)
+        return run
 
     def _finish(self, connection: Connection, run_id: str, outcome: Outcome, allowed: ColumnElement[bool]) -> Run:
         now = time.time()

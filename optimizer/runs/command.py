@@ -115,6 +115,8 @@ class Command:
         for message in messages:
             if message.type == "ready":
                 self._begin(worker, message)
+            elif message.type == "begun":
+                continue
             elif message.event is not None:
                 if message.event.kind == "stage":
                     self._stage = str(message.event.data.get("name", ""))

@@ -57,6 +57,7 @@ class Dispatch:
         spares = {TRAINING: min(capacity.spares, capacity.slots), INSPECTION: min(1, capacity.inspection_slots)}
         self._pools = {kind: WorkerPool(home=store.files, kind=kind, spares=spares[kind]) for kind in KINDS}
         self._queued = dict.fromkeys(KINDS, 0)
+        self._attempts: dict[str, int] = {}
 
     @property
     def workers(self) -> list[WorkerProcess]:
@@ -113,7 +114,7 @@ class Dispatch:
         if run is None:
             return False
         pool.remove(worker)
-        assignment = Assignment(run, worker, self._time_limit_s(run))
+        assignment = Assignment(run, worker, self._time_limit_s(run), attempt=self._attempts.pop(run.id, 0) + 1)
         worker.log.begin(self._store.files.logs / f"{run.id}.txt")
         self.busy.append(assignment)
         try:
@@ -128,6 +129,11 @@ class Dispatch:
             if assignment.fetch is None:
                 self._hand_over(assignment)
         return True
+
+    def count_attempt(self, assignment: Assignment) -> None:
+        """Remember that a worker died before it began this run, which is queued again."""
+        self._attempts[assignment.run.id] = assignment.attempt
+        logger.warning("run %s: process %s died before it began", assignment.run.id, assignment.worker.pid)
 
     def _hand_over(self, assignment: Assignment) -> None:
         """Lay out the worker's folder and tell it to begin."""

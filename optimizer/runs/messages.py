@@ -28,9 +28,9 @@ class BadMessageError(ValueError):
 class Message:
     """A checked message.
 
-    `type` is "ready" (it can take a job; `data` names missing layers of the sandbox), "event" (see `event`), "done" (its files are
-    complete), "error" (an expected failure: `data` is OptimizerError JSON) or "crash" (an unexpected one: `data` has the error id
-    that also stands in the log).
+    `type` is "ready" (it can take a job; `data` names missing layers of the sandbox), "begun" (it has its job, and has not looked at
+    it yet), "event" (see `event`), "done" (its files are complete), "error" (an expected failure: `data` is OptimizerError JSON) or
+    "crash" (an unexpected one: `data` has the error id that also stands in the log).
     """
 
     type: str
@@ -65,8 +65,8 @@ def parse_message(line: bytes) -> Message:
     if not isinstance(record, dict):
         raise BadMessageError("a line that is no object")
     kind = record.get("type")
-    if kind == "done":
-        return Message(type="done")
+    if kind in ("begun", "done"):
+        return Message(type=str(kind))
     data = _flat(record.get("data"))
     if kind == "ready":
         return Message(type="ready", data=data)

@@ -97,49 +97,43 @@ def bring_model(
 def bring_data(
     store: Store,
     project_id: str,
-    *,
-    stream: BinaryIO | None = None,
+    stream: BinaryIO,
     name: str,
-    bundled: bool = False,
+    *,
     label: str = "",
     test: tuple[BinaryIO, str] | None = None,
-    scaling: str = "auto",
-    task: str = "auto",
     key: str | None = None,
 ) -> Run:
-    """Store uploaded data, or name a bundled set, and queue the inspection; only when that succeeds does the project change.
+    """Store uploaded data and queue their inspection; only when that succeeds does the project change.
 
     Args:
-        stream: The file; None for a bundled set.
-        name: The file's name, or the bundled set's.
+        stream: The file.
+        name: The file's name.
         label: Name of the label column of a .csv; empty to look for the usual names.
         test: A second file (stream, name) that holds the test split.
-        scaling: "auto", or the name of one input scaling.
-        task: "auto", or the task that the model and the data do not tell.
 
     Raises:
         KeyError: there is no such project.
         InputError: NO_SANDBOX.
         RunError: DISK_FULL or BUSY.
     """
-    source: dict[str, Any]
-    if not bundled or test is not None:
-        require_sandbox_for_uploads()
-    if bundled:
-        source = {"bundled": name}
-    elif stream is None:
-        raise ValueError("bring_data needs a stream, or bundled=True.")
-    else:
-        file = store.add_file(stream, name)
-        source = {"sha256": file.sha256, "name": file.name, "label": label}
+    require_sandbox_for_uploads()
+    file = store.add_file(stream, name)
+    source: dict[str, Any] = {"sha256": file.sha256, "name": file.name, "label": label}
     if test is not None:
         test_file = store.add_file(*test)
         source["test"] = {"sha256": test_file.sha256, "name": test_file.name}
-    if scaling != "auto":
-        source["scaling"] = scaling
-    if task != "auto":
-        source["task"] = task
     return store.submit(project_id, RunKind.INSPECT_DATA, name=printable(name, 200), inputs={"data": source}, key=key)
+
+
+def bring_bundled_data(store: Store, project_id: str, name: str, *, key: str | None = None) -> Run:
+    """Queue the inspection of a bundled set; only when that succeeds does the project change.
+
+    Raises:
+        KeyError: there is no such project.
+        RunError: BUSY.
+    """
+    return store.submit(project_id, RunKind.INSPECT_DATA, name=printable(name, 200), inputs={"data": {"bundled": name}}, key=key)
 
 
 def run_recipe(

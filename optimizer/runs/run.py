@@ -9,7 +9,7 @@ from typing import Any
 
 
 class RunState(StrEnum):
-    """QUEUED -> RUNNING -> one of the final states; a final state never changes."""
+    """QUEUED -> RUNNING -> one of the final states, which never change. RUNNING -> QUEUED where its process died before it began."""
 
     QUEUED = "queued"
     RUNNING = "running"

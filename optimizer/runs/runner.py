@@ -195,6 +195,8 @@ class Runner:
         except RunError as error:
             outcome = Outcome(state=RunState.FAILED, error=error.to_json())
         worker.close()
+        if outcome.state is RunState.QUEUED:
+            self._dispatch.count_attempt(assignment)
         self._settlement.add(assignment.run, outcome, worker.folder)
 
     def _report(self) -> None:

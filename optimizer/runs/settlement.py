@@ -70,15 +70,19 @@ class Settlement:
             logger.info("run %s: %s", run.id, outcome.state)
 
     def _commit(self, run: Run, outcome: Outcome) -> None:
-        artifacts = {**outcome.artifacts, **keep_log(self._store, run.id)}
+        is_over = outcome.state is not RunState.QUEUED
         try:
-            self._claims.finish(run.id, dataclasses.replace(outcome, artifacts=artifacts))
+            if is_over:
+                artifacts = {**outcome.artifacts, **keep_log(self._store, run.id)}
+                self._claims.finish(run.id, dataclasses.replace(outcome, artifacts=artifacts))
+            else:
+                self._claims.give_back(run.id, outcome.events)
         except RunError as error:
             if error.code != "RUN_FINISHED":
                 raise
             logger.warning("%s", error.line)
         (self._store.files.logs / f"{run.id}.txt").unlink(missing_ok=True)
-        if run.kind.value in INSPECTIONS:
+        if is_over and run.kind.value in INSPECTIONS:
             self._after_inspection(run, outcome)
 
     def _after_inspection(self, run: Run, outcome: Outcome) -> None:

@@ -45,7 +45,9 @@ def serve(kind: str, *, control_fd: int, event_fd: int, missing_layers: Sequence
     warm_up(kind)
     voice.say("ready", data={"missing_layers": " ".join(missing_layers)})
     fetching = prefetch() if kind == INSPECTION else None
-    work(wait_for_job(control_fd), voice, fetching)
+    folder = wait_for_job(control_fd)
+    voice.say("begun")  # Before a look at any file: what ends a worker that has not said it, was nothing in its job.
+    work(folder, voice, fetching)
     os._exit(0)
 
 

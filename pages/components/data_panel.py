@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from optimizer.errors import OptimizerError
-from optimizer.runs.requests import bring_data
+from optimizer.runs.requests import bring_bundled_data, bring_data
 from optimizer.runs.run import Project, Run, RunKind, RunState
 from optimizer.sources.readers.bundled import BUNDLED
 from pages.components import session
@@ -32,7 +32,7 @@ def draw_data_boxes(project: Project | None, project_id: Callable[[str], str], n
         "data",
         "Data",
         TYPES,
-        lambda file: bring_data(session.store(), project_id(file.name), stream=file, name=file.name, label=label.strip()),
+        lambda file: bring_data(session.store(), project_id(file.name), file, file.name, label=label.strip()),
     )
     st.caption(FORMATS)
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
@@ -67,7 +67,7 @@ def _source(project: Project | None, newest: Run | None) -> Mapping[str, Any] | 
 
 
 def _bring_bundled(project_id: Callable[[str], str], name: str) -> Run:
-    return bring_data(session.store(), project_id(name), name=name, bundled=True)
+    return bring_bundled_data(session.store(), project_id(name), name)
 
 
 def _bring(submit: Callable[[], Run]) -> None:

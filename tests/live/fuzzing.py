@@ -141,7 +141,7 @@ class Fuzzer:
         if self._kind == "model":
             run = bring_model(store, project_id, io.BytesIO(content), name)
         else:
-            run = bring_data(store, project_id, stream=io.BytesIO(content), name=name)
+            run = bring_data(store, project_id, io.BytesIO(content), name)
         self._waiting[run.id] = (content, time.monotonic())
 
     def _by_page(self) -> None:

@@ -19,7 +19,7 @@ from optimizer.presets import presets
 from optimizer.recipe import Recipe, recipe_from_json
 from optimizer.runs.claims import Claims, News, Outcome
 from optimizer.runs.processes import this_process
-from optimizer.runs.requests import SAMPLE_MODEL, bring_data, bring_model, run_recipe
+from optimizer.runs.requests import SAMPLE_MODEL, bring_bundled_data, bring_model, run_recipe
 from optimizer.runs.run import Progress, Project, Run, RunKind, RunState
 from optimizer.runs.store import Store
 from optimizer.sources.inspection import inspect_data, inspect_model
@@ -55,7 +55,7 @@ class Seeder:
         with SAMPLE_MODEL.open("rb") as stream:
             run = bring_model(self.store, project.id, stream, model_name)
         self.finish(run, project={"model": inspect_model(SAMPLE_MODEL, model_name)})
-        run = bring_data(self.store, project.id, name="digits", bundled=True)
+        run = bring_bundled_data(self.store, project.id, "digits")
         record = inspect_data(DataSource(name="digits"), SAMPLE_MODEL, model_name, 0)
         self.finish(run, project={"data": record, "data_source": {"bundled": "digits"}})
         return self.store.project(project.id)

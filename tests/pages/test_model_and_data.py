@@ -92,7 +92,7 @@ def test_the_task_is_said_and_can_be_chosen_without_another_upload(opened: Open,
 def test_data_whose_task_is_unclear_say_so_and_offer_the_choice(opened: Open, tmp_path: Path) -> None:
     seeder = Seeder(tmp_path / "home")
     project = seeder.project()
-    run = bring_data(seeder.store, project.id, stream=BytesIO(b"x"), name="own.npz")
+    run = bring_data(seeder.store, project.id, BytesIO(b"x"), "own.npz")
     seeder.finish(run, RunState.FAILED, error=UNCLEAR.to_json())
     app = opened(tmp_path / "home", "model_and_data")
     assert any("does not tell what the model is for" in error.value for error in app.error)

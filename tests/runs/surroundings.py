@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -47,6 +48,7 @@ class Surroundings:
     def __init__(self, home: Path) -> None:
         self.store = Store(home)
         self.project = self.store.create_project("test")
+        self._pipes: list[int] = []
 
     def start(self, *options: str) -> int:
         """Start a runner, as a page does that is drawn again and again, and return its pid."""
@@ -72,6 +74,31 @@ class Surroundings:
         os.kill(pid, signal.SIGSTOP)
         return pid
 
+    def hang_at_work(self, run: Run, worker: int) -> None:
+        """Let a worker that `hang_next` stopped begin its run, and hang in it: job.json becomes a pipe that nobody ever writes to."""
+        job = self.store.files.work / self.work_folder(run) / "job.json"
+        wait_for(job.exists, within_s=5)
+        job.unlink()
+        os.mkfifo(job)
+        os.kill(worker, signal.SIGCONT)
+
+        def is_read() -> bool:
+            try:
+                self._pipes.append(os.open(job, os.O_WRONLY | os.O_NONBLOCK))
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # Nobody reads from it yet.
+                    raise
+            return bool(self._pipes)
+
+        wait_for(is_read, within_s=10)
+
+    def work_folder(self, run: Run) -> str:
+        """Name of the folder that a run works in."""
+        with sqlite3.connect(self.store.files.database) as connection:
+            (folder,) = connection.execute("SELECT work_folder FROM runs WHERE id = ?", (run.id,)).fetchone()
+        connection.close()
+        return Path(folder).name
+
     def upload(self, content: bytes = MODEL, name: str = "digits_cnn.keras") -> Run:
         return requests.bring_model(self.store, self.project.id, io.BytesIO(content), name)
 
@@ -85,10 +112,13 @@ class Surroundings:
     def ends(self, run: Run, within_s: float = 20) -> Run:
         return self.reaches(run, *(state for state in RunState if state.is_final), within_s=within_s)
 
-    def worker_of(self, run: Run) -> int:
-        """Pid of the process that works on a run."""
-        found = wait_for(lambda: re.search(rf"run {run.id}: .* began in process (\d+)", self.runner_log()), within_s=60)
-        return int(found[1])
+    def worker_of(self, run: Run, *, attempt: int = 1) -> int:
+        """Pid of the process that works on a run; with `attempt`, of the second or third that was given it."""
+
+        def look() -> list[str]:
+            return re.findall(rf"run {run.id}: .* began in process (\d+)", self.runner_log())[attempt - 1 :]
+
+        return int(wait_for(look, within_s=60)[0])
 
     def stop(self) -> None:
         """End the runner as a crash would; the database must be whole after whatever the test has done."""
@@ -98,6 +128,8 @@ class Surroundings:
             wait_for(lambda: start_ticks(pid) is None, within_s=5)
         assert_sound(self.store)
         self.store.close()
+        while self._pipes:
+            os.close(self._pipes.pop())
 
 
 def gone(pid: int) -> bool:

@@ -27,7 +27,7 @@ def ready(store: Store, claims: Claims, project: Project) -> Project:
     model = requests.bring_model(store, project.id, io.BytesIO(b"a model"), "kws.h5")
     take(claims, *INSPECTION_KINDS)
     claims.finish(model.id, Outcome(state=RunState.SUCCEEDED, project={"model": {**SUMMARY.to_json(), **model.inputs["model"]}}))
-    data = requests.bring_data(store, project.id, name="digits", bundled=True)
+    data = requests.bring_bundled_data(store, project.id, "digits")
     take(claims, *INSPECTION_KINDS)
     changes = {"data": {"task": "classification"}, "data_source": data.inputs["data"]}
     claims.finish(data.id, Outcome(state=RunState.SUCCEEDED, project=changes))
@@ -76,12 +76,12 @@ class TestBringing:
 
     def test_data_can_be_one_file_or_two_or_bundled(self, store: Store, project: Project) -> None:
         test = (io.BytesIO(b"test"), "test.csv")
-        run = requests.bring_data(store, project.id, stream=io.BytesIO(b"train"), name="train.csv", label="species", test=test)
+        run = requests.bring_data(store, project.id, io.BytesIO(b"train"), "train.csv", label="species", test=test)
         source = run.inputs["data"]
         assert (source["name"], source["label"], source["test"]["name"]) == ("train.csv", "species", "test.csv")
         assert store.read_object(source["test"]["sha256"]) == b"test"
 
-        assert requests.bring_data(store, project.id, name="digits", bundled=True).inputs == {"data": DIGITS}
+        assert requests.bring_bundled_data(store, project.id, "digits").inputs == {"data": DIGITS}
 
     def test_a_wrong_role_is_a_mistake_of_the_caller(self, store: Store, project: Project) -> None:
         with pytest.raises(ValueError, match="role"):

@@ -45,7 +45,7 @@ class TestInspection:
     def test_data_are_matched_to_the_model_and_the_baseline_is_queued_by_itself(self, here: Surroundings) -> None:
         here.start(*NO_TRAINING)
         model = here.upload()
-        data = requests.bring_data(here.store, here.project.id, name="digits", bundled=True)
+        data = requests.bring_bundled_data(here.store, here.project.id, "digits")
         here.ends(model)
         assert here.ends(data).state is RunState.SUCCEEDED
 
@@ -60,7 +60,7 @@ class TestInspection:
         table = io.BytesIO()
         np.savez(table, x=np.arange(300, dtype=np.float32).reshape(60, 5), y=np.arange(60) % 3)
         table.seek(0)
-        data = here.ends(requests.bring_data(here.store, here.project.id, stream=table, name="table.npz"))
+        data = here.ends(requests.bring_data(here.store, here.project.id, table, "table.npz"))
         assert data.state is RunState.SUCCEEDED, data.error
         before = here.store.project(here.project.id)
         assert before.data_source == {"sha256": data.inputs["data"]["sha256"], "name": "table.npz", "label": ""}
@@ -105,6 +105,7 @@ class TestFaults:
         here.start(*NO_TRAINING)
         pid = here.hang_next()
         run = here.reaches(here.upload(), RunState.RUNNING)
+        here.hang_at_work(run, pid)
         os.kill(pid, signal.SIGKILL)
         crashed = here.ends(run, within_s=5)
 
@@ -112,6 +113,42 @@ class TestFaults:
         assert crashed.error is not None
         assert "SIGKILL" in crashed.error["line"]
         assert set(crashed.artifacts) <= {"log.txt"}
+        assert here.ends(here.upload()).state is RunState.SUCCEEDED
+
+    def test_a_run_whose_worker_dies_before_it_began_is_done_by_the_next(self, here: Surroundings) -> None:
+        here.start(*NO_TRAINING)
+        pid = here.hang_next()
+        upload = here.upload()
+        run = here.reaches(upload, RunState.RUNNING)
+        os.kill(pid, signal.SIGKILL)
+        done = here.ends(run)
+
+        assert done.state is RunState.SUCCEEDED, done.error
+        assert (done.id, done.created_at) == (upload.id, upload.created_at)
+        assert here.store.count_runs() == 1
+        assert here.worker_of(run, attempt=2) != pid
+        (note,) = here.store.events(run.id, kinds=["note"])
+        assert "9 (SIGKILL) before it began" in note.data["text"]
+        wait_for(lambda: len(work_folders(here.store)) == len(here.ready_workers()) == 1, within_s=20)
+
+    def test_a_run_is_crashed_when_the_third_worker_dies_before_it_began(self, here: Surroundings) -> None:
+        here.start(*NO_TRAINING)
+        worker = here.hang_next()
+        run = here.reaches(here.upload(), RunState.RUNNING)
+        for attempt in (2, 3):
+            (spare,) = wait_for(lambda busy=worker: set(here.ready_workers()) - {busy}, within_s=20)
+            os.kill(spare, signal.SIGSTOP)
+            os.kill(worker, signal.SIGKILL)
+            worker = here.worker_of(run, attempt=attempt)
+            assert worker == spare
+            assert not here.store.run(run.id).state.is_final
+        os.kill(worker, signal.SIGKILL)
+        crashed = here.ends(run)
+
+        assert crashed.state is RunState.CRASHED
+        assert crashed.error is not None
+        assert "9 (SIGKILL). Limit: 3 processes that end before they have begun the run." in crashed.error["line"]
+        assert len(here.store.events(run.id, kinds=["note"])) == 2
         assert here.ends(here.upload()).state is RunState.SUCCEEDED
 
     def test_an_endless_job_is_stopped_at_its_time_limit(self, here: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:

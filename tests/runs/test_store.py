@@ -187,6 +187,27 @@ class TestClaims:
         assert store.run(runs[0].id).state is RunState.RUNNING
         assert store.runner_status().running == tuple(run.id for run in runs)
 
+    def test_a_run_that_nobody_has_begun_goes_back_to_its_place(self, store: Store, project: Project, claims: Claims) -> None:
+        first, second = (store.submit(project.id, RunKind.BASELINE, inputs={"data": {"bundled": name}}) for name in ("a", "b"))
+        take(claims)
+        claims.report([News(run_id=first.id, progress=Progress(stage="x", fraction=0.1))], spares_ready=0)
+        claims.give_back(first.id, [Event(kind="note", data={"text": "It died."})])
+
+        assert store.run(first.id) == first
+        assert [event.data for event in store.events(first.id)] == [{"text": "It died."}]
+        assert claims.lost_runs() == []
+        assert [take(claims).id for _ in range(2)] == [first.id, second.id]
+
+    def test_a_run_that_someone_wants_to_stop_is_not_given_back_but_cancelled(
+        self, store: Store, experiment: Run, claims: Claims
+    ) -> None:
+        take(claims)
+        store.request_cancel(experiment.id)
+        assert claims.give_back(experiment.id, []).state is RunState.CANCELLED
+        with pytest.raises(RunError, match="is over"):
+            claims.give_back(experiment.id, [])
+        assert store.run(experiment.id).state is RunState.CANCELLED
+
     def test_several_runners_never_get_the_same_run(self, store: Store, project: Project) -> None:
         submitted = {store.submit(project.id, RunKind.BASELINE, inputs={"data": {"n": i}}).id for i in range(24)}
 

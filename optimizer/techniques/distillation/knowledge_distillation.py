@@ -18,6 +18,7 @@ from optimizer.sources.summary import Finding, ModelSummary, Verdict
 from optimizer.surgery.narrowing import WIDTH_SETTING, narrower_copy
 from optimizer.technique import Technique, layer_findings, param, technique
 from optimizer.training import Schedule, fit, held_projections
+from optimizer.training_settings import batch_size_setting, learning_rate_setting
 
 
 @technique("knowledge_distillation", family="distillation")
@@ -53,8 +54,8 @@ class KnowledgeDistillation(Technique):
     epochs: int = param(
         5, low=1, high=500, primary=True, help="Passes over the training data; a student from scratch needs many."
     )
-    learning_rate: float = param(1e-3, low=1e-6, high=0.1, help="Peak learning rate of Adam; it falls along a cosine.")
-    batch_size: int = param(64, low=1, high=4096, help="Training samples a step.")
+    learning_rate: float = learning_rate_setting(1e-3)
+    batch_size: int = batch_size_setting()
 
     def in_words(self) -> str:
         """The step in a few words."""

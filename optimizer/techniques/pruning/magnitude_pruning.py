@@ -22,6 +22,7 @@ from optimizer.surgery.describing import wiring_of_keras
 from optimizer.surgery.wrapping import with_layers_wrapped, with_weights_of
 from optimizer.technique import Technique, layer_findings, param, technique
 from optimizer.training import Schedule, fit, held_projections
+from optimizer.training_settings import batch_size_setting, epochs_setting, learning_rate_setting, skip_layers_setting
 
 PRUNABLE = frozenset(
     {
@@ -63,12 +64,10 @@ class MagnitudePruning(Technique):
         choices=("polynomial", "constant"),
         help="Polynomial raises the sparsity step by step along a cubic; constant prunes to the full sparsity at once.",
     )
-    epochs: int = param(
-        2, low=1, high=200, primary=True, help="Passes over the training data; more of them recover more accuracy."
-    )
-    learning_rate: float = param(1e-3, low=1e-6, high=0.1, help="Peak learning rate of Adam; it falls along a cosine.")
-    batch_size: int = param(64, low=1, high=4096, help="Training samples a step.")
-    skip_layers: tuple[str, ...] = param((), help="Names of layers that are left as they are.")
+    epochs: int = epochs_setting()
+    learning_rate: float = learning_rate_setting(1e-3)
+    batch_size: int = batch_size_setting()
+    skip_layers: tuple[str, ...] = skip_layers_setting()
 
     def in_words(self) -> str:
         """The step in a few words."""

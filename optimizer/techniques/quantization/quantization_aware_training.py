@@ -25,6 +25,7 @@ from optimizer.surgery.integer_layout import INTEGER_ACTIVATIONS, TRAINED_WITH_N
 from optimizer.surgery.wrapping import without_activity_penalties
 from optimizer.technique import Technique, param, technique
 from optimizer.training import Schedule, fit, held_projections, tensors
+from optimizer.training_settings import batch_size_setting, learning_rate_setting
 
 CALIBRATION_SAMPLES = 256
 CALIBRATION_BATCH = 64
@@ -40,8 +41,8 @@ class QuantizationAwareTraining(Technique):
     """
 
     epochs: int = param(2, low=1, high=200, primary=True, help="Passes over the training data.")
-    learning_rate: float = param(3e-4, low=1e-7, high=0.1, help="Peak learning rate of Adam; it falls along a cosine.")
-    batch_size: int = param(64, low=1, high=4096, help="Training samples a step.")
+    learning_rate: float = learning_rate_setting(3e-4, low=1e-7)
+    batch_size: int = batch_size_setting()
     skip_layers: tuple[str, ...] = param((), help="Names of layers that stay float.")
 
     def in_words(self) -> str:

@@ -25,6 +25,7 @@ from optimizer.surgery.integer_layout import PASSINGS
 from optimizer.surgery.wrapping import with_layers_wrapped, with_weights_of
 from optimizer.technique import Technique, param, technique
 from optimizer.training import Schedule, fit, held_projections
+from optimizer.training_settings import batch_size_setting, epochs_setting, learning_rate_setting, skip_layers_setting
 
 CLUSTERABLE = frozenset(
     {
@@ -68,12 +69,10 @@ class WeightClustering(Technique):
         choices=("kmeans++", "density", "linear"),
         help="Where the values start: k-means++ follows the weights closely, density follows their distribution, linear spaces them evenly.",
     )
-    epochs: int = param(
-        2, low=1, high=200, primary=True, help="Passes over the training data; more of them recover more accuracy."
-    )
-    learning_rate: float = param(1e-4, low=1e-6, high=0.1, help="Peak learning rate of Adam; it falls along a cosine.")
-    batch_size: int = param(64, low=1, high=4096, help="Training samples a step.")
-    skip_layers: tuple[str, ...] = param((), help="Names of layers that are left as they are.")
+    epochs: int = epochs_setting()
+    learning_rate: float = learning_rate_setting(1e-4)
+    batch_size: int = batch_size_setting()
+    skip_layers: tuple[str, ...] = skip_layers_setting()
 
     def in_words(self) -> str:
         """The step in a few words."""

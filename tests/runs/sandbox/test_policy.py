@@ -21,8 +21,11 @@ from optimizer.runs.store import Store
 from tests.runs.sandbox.trials import ROOT, with_poor_kernel
 from tests.runs.surroundings import wait_for
 
+# It holds the runner's lock: a runner that the page started would outlive the test, with TensorFlow in its workers.
 BANNER = """
-import sys
+from optimizer.runs.home import Home, default_home
+from optimizer.runs.launch import take_lock
+lock = take_lock(Home(default_home()))
 from streamlit.testing.v1 import AppTest
 page = AppTest.from_file("app.py", default_timeout=60).run()
 print([error.value for error in page.error])
