@@ -33,7 +33,7 @@ def quantize_tflite(
         float_file: The .tflite.
         weights: "float16", "int8" or "int4".
         activations: "float32", "int16" or "int8".
-        samples: Calibration inputs (n, ...); None for float32 activations.
+        samples: Calibration inputs (n, ...), for several inputs a mapping of them by the signature's names; None for float32 activations.
         sample_shape: Shape of one sample without the batch axis.
         per_tensor: One scale a kernel instead of one an output channel.
         integer_input_output: Whether the result takes and gives integers; integer activations only.
@@ -258,9 +258,14 @@ def _calibration_data(float_file: bytes, samples: Any) -> dict[str, list[dict[st
     interpreter = Interpreter(model_content=float_file)
     name, signature = next(iter(interpreter.get_signature_list().items()))
     if isinstance(samples, Mapping):
+        taken = interpreter.get_signature_runner(name).get_input_details()
+        shapes = {part: tuple(int(n) for n in taken[part]["shape"]) for part in samples}
         number = len(next(iter(samples.values())))
         return {
-            name: [{part: np.ascontiguousarray(x[index : index + 1]) for part, x in samples.items()} for index in range(number)]
+            name: [
+                {part: np.ascontiguousarray(as_input(x[index], shapes[part])) for part, x in samples.items()}
+                for index in range(number)
+            ]
         }
     shape = [int(n) for n in interpreter.get_input_details()[0]["shape"]]
     return {name: [{signature["inputs"][0]: np.ascontiguousarray(as_input(sample, tuple(shape)))} for sample in samples]}

@@ -109,7 +109,8 @@ def _original(job: Job, read: JobFiles) -> Model:
         return Model(litert=load_tflite(job.model, read.summary))
     if read.summary.format == "saved_model":
         folder = job.work / "saved_model"
-        return Model(saved_model=load_saved_model(job.model, read.summary, folder=folder, input_shape=read.data.input_shape))
+        shapes = [spec.shape for spec in read.data.joined] or [read.data.input_shape]
+        return Model(saved_model=load_saved_model(job.model, read.summary, folder=folder, input_shapes=shapes))
     return Model(keras=flattened(load_keras_model(job.model, read.summary)))
 
 

@@ -84,6 +84,8 @@ class _Reader:
             output_shapes=tuple(self._shape(0, tensor) for tensor in outputs),
             output_layers=tuple(self._makers[0, tensor].name for tensor in outputs),
             input_dtypes=tuple(self._type(0, tensor).lower() for tensor in inputs),
+            input_names=self._file.input_names,
+            output_names=self._file.output_names,
             input_quantization=tuple(self._quantization(0, tensor) for tensor in inputs),
             notes=tuple(self._notes()),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,7 @@ ENDINGS = {
 }
 NO_COMPUTATION = frozenset({"NoOp", "Assert", "AssignVariableOp", "VarHandleOp", "Const", "Placeholder"})
 OLD_VARIABLES = frozenset({"Variable", "VariableV2"})
+DIGITS = re.compile(r"([0-9]+)")
 MAX_VISITS = 200_000
 MAX_DEPTH = 60
 """Nodes and nested calls that are followed; functions that call each other twice could multiply them without end."""
@@ -76,6 +78,8 @@ def summarize_saved_model(graphs: Sequence[MetaGraph], *, name: str, sha256: str
             and for variables of TensorFlow 1.
     """
     graph, signature = _serving(graphs, name)
+    # The file keeps them in no order: numbers in names put output_2 before output_10.
+    signature = Signature(inputs=_in_order(signature.inputs), outputs=_in_order(signature.outputs))
     if any(node.op in OLD_VARIABLES for node in graph.nodes):
         raise InputError(
             "The SavedModel holds variables of TensorFlow 1, which its converter does not take any more",
@@ -118,8 +122,14 @@ def summarize_saved_model(graphs: Sequence[MetaGraph], *, name: str, sha256: str
         output_shapes=tuple(None if info.shape is None else batched(info.shape) for info in signature.outputs.values()),
         output_layers=tuple(outputs.values()),
         input_dtypes=tuple(TYPES.get(info.dtype, "unknown") for info in signature.inputs.values()),
+        input_names=tuple(signature.inputs),
+        output_names=tuple(signature.outputs),
         notes=tuple(notes),
     )
+
+
+def _in_order(infos: dict[str, TensorInfo]) -> dict[str, TensorInfo]:
+    return dict(sorted(infos.items(), key=lambda item: [int(part) if part.isdecimal() else part for part in DIGITS.split(item[0])]))
 
 
 def _serving(graphs: Sequence[MetaGraph], place: str) -> tuple[MetaGraph, Signature]:

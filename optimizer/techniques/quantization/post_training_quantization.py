@@ -14,7 +14,6 @@ from optimizer.conversion import (
     convert,
     is_sequence_model,
     loops,
-    plain_name,
     representative_dataset,
     set_granularity,
 )
@@ -233,7 +232,7 @@ class PostTrainingQuantization(Technique):
         inputs = context.data.inputs(context.data.dataset.calibration.x[:CALIBRATION_SAMPLES])
         if not context.data.joined:
             return inputs
-        return {plain_name(spec.name): part for spec, part in zip(context.data.joined, inputs, strict=True)}
+        return {spec.argument: part for spec, part in zip(context.data.joined, inputs, strict=True)}
 
     def _configure(self, converter: Any, model: Model, context: RunContext, *, per_tensor: bool) -> None:
         """Types and representative dataset of TensorFlow's converter."""
