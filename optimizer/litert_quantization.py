@@ -16,6 +16,9 @@ from optimizer.errors import RunError
 FULLY_INTEGER_OPERATORS = frozenset({"Conv1D", "Conv2D", "Dense"})
 """Layers whose kernels dynamic-range quantization stores in int8. Depthwise kernels are few and slow to unpack at every call."""
 
+SMALL_SCALE = 2.0**-20
+"""For zeros in int16. A sum brings its operands to the larger of their scales: a large one would round the other operand away."""
+
 
 def quantize_tflite(
     float_file: bytes,
@@ -193,7 +196,7 @@ def quantize_int4(
             recipe.add_dynamic_config(
                 regex=".*", operation_name=operator, num_bits=4, granularity=granularity, algorithm_key=octav
             )
-        return _mend_zero_scales(_quantized(float_file, recipe, samples=None))
+        return mend_zero_scales(_quantized(float_file, recipe, samples=None))
     bits = int(activations.removeprefix("int"))
     everywhere = {"regex": ".*", "activation_num_bits": bits, "weight_granularity": granularity}
     recipe.add_static_config(operation_name=operators.ALL_SUPPORTED, weight_num_bits=8, **everywhere)
@@ -201,7 +204,7 @@ def quantize_int4(
         recipe.add_static_config(operation_name=operator, weight_num_bits=4, algorithm_key=octav, **everywhere)
     if not integer_input_output:
         _keep_float_input_output(recipe)
-    return _mend_zero_scales(_quantized(float_file, recipe, samples=samples))
+    return mend_zero_scales(_quantized(float_file, recipe, samples=samples))
 
 
 def _keep_float_input_output(recipe: Any) -> None:
@@ -234,7 +237,7 @@ def _quantized(float_file: bytes, recipe: Any, *, samples: Any) -> bytes:
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")
-            calibration = None if samples is None else engine.calibrate(_calibration_data(float_file, samples))
+            calibration = None if samples is None else _ranges(float_file, recipe, samples)
             content = engine.quantize(calibration).quantized_model
     except (ValueError, RuntimeError, KeyError, TypeError) as error:
         raise _failure(str(error)) from error
@@ -250,6 +253,28 @@ def _failure(reason: str) -> RunError:
         received=reason,
         fix="Choose int8 weights with int8 activations, which go through TensorFlow's converter.",
     )
+
+
+def _ranges(float_file: bytes, recipe: Any, samples: Any) -> Any:
+    """The least and the largest value of every tensor over all samples.
+
+    By itself litert-quantizer takes a moving average of each sample's, beyond which half of the samples' peaks would be cut off.
+    """
+    from litert_quantizer import calibrator
+    from litert_quantizer.utils import qsv_utils
+
+    modes = calibrator.CalibrationMode
+    data = _calibration_data(float_file, samples)
+    try:
+        found = calibrator.Calibrator(float_file, qsv_update_func=qsv_utils.min_max_update)
+        found.calibrate(data, recipe)
+    except ValueError as error:
+        # It looks at every tensor, also at those that the runtime has done away with (unrolled recurrent layers have such).
+        if "Tensor data is null" not in str(error):
+            raise
+        found = calibrator.Calibrator(float_file, mode=modes.CALIBRATION_PROFILER_BASED, qsv_update_func=qsv_utils.min_max_update)
+        found.calibrate(data, recipe)
+    return found.get_model_qsvs()
 
 
 def _calibration_data(float_file: bytes, samples: Any) -> dict[str, list[dict[str, Any]]]:
@@ -271,11 +296,13 @@ def _calibration_data(float_file: bytes, samples: Any) -> dict[str, list[dict[st
     return {name: [{signature["inputs"][0]: np.ascontiguousarray(as_input(sample, tuple(shape)))} for sample in samples]}
 
 
-def _mend_zero_scales(content: bytes) -> bytes:
-    """Give channels whose weights are all zero the scale 1.
+def mend_zero_scales(content: bytes) -> bytes:
+    """Give constants and channels of them that are all zero a scale: 1, or SMALL_SCALE where they are int16.
 
-    Pruning makes such channels; their range is empty, so their scale comes out as 0, and XNNPACK refuses a file with a zero scale for int4.
+    Pruning makes such channels; their range is empty, so their scale comes out as 0. XNNPACK refuses a file with a zero scale for int4, and
+    LiteRT aborts the process where an int16 constant has one.
     """
+    from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils
 
     # Larger files keep their buffers behind the tables, which packing anew would cut off: this brings them in.
@@ -285,6 +312,7 @@ def _mend_zero_scales(content: bytes) -> bytes:
         for tensor in subgraph.tensors:
             scale = None if tensor.quantization is None else tensor.quantization.scale
             if scale is not None and len(scale) and not np.all(np.asarray(scale)):
-                tensor.quantization.scale = np.where(np.asarray(scale) == 0, 1.0, scale).astype(np.float32)
+                given = SMALL_SCALE if tensor.type == schema.TensorType.INT16 else 1.0
+                tensor.quantization.scale = np.where(np.asarray(scale) == 0, given, scale).astype(np.float32)
                 mended = True
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model)) if mended else content

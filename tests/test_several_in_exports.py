@@ -80,7 +80,9 @@ def run(folder: Path, model: Path, arrays: dict[str, Any], **settings: Any) -> d
 def names_in(path: Path) -> dict[str, str]:
     """What the file calls "zeta", "alpha", "kind" and "area"; a file without a signature has numbers only."""
     summary = read_model_summary(path, name=path.name)
-    inputs = {"zeta" if shape[-1] == 6 else "alpha": name for shape, name in zip(summary.input_shapes, summary.input_names, strict=True)}
+    inputs = {
+        "zeta" if shape[-1] == 6 else "alpha": name for shape, name in zip(summary.input_shapes, summary.input_names, strict=True)
+    }
     outputs = {
         "kind" if shape is not None and shape[-1] == 3 else "area": name
         for shape, name in zip(summary.output_shapes, summary.output_names, strict=True)
@@ -121,7 +123,9 @@ def test_it_is_quantized_and_stays_right(
     report = run(tmp_path, files[name], arrays, **settings)
     assert report["result"]["accuracy"]["value"] > 0.6
     file = LiteRTFile((tmp_path / "out" / "model.tflite").read_bytes())
-    kinds = {kernel.dtype for operator in file.operators if operator.name == "FULLY_CONNECTED" for kernel in file.kernels(operator)}
+    kinds = {
+        kernel.dtype for operator in file.operators if operator.name == "FULLY_CONNECTED" for kernel in file.kernels(operator)
+    }
     # Beside a table, TensorFlow's converter makes the weights int8, and leaves kernels as small as this one.
     assert stored in kinds or (name, settings.get("activations")) == ("served", "float32")
 

@@ -129,7 +129,9 @@ def summarize_saved_model(graphs: Sequence[MetaGraph], *, name: str, sha256: str
 
 
 def _in_order(infos: dict[str, TensorInfo]) -> dict[str, TensorInfo]:
-    return dict(sorted(infos.items(), key=lambda item: [int(part) if part.isdecimal() else part for part in DIGITS.split(item[0])]))
+    return dict(
+        sorted(infos.items(), key=lambda item: [int(part) if part.isdecimal() else part for part in DIGITS.split(item[0])])
+    )
 
 
 def _serving(graphs: Sequence[MetaGraph], place: str) -> tuple[MetaGraph, Signature]:
