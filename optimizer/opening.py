@@ -42,7 +42,8 @@ def read_files(job: Job) -> JobFiles:
     summary = read_model_summary(job.model, name=job.model_name)
     check_takes(job.recipe, summary)
     second = None if job.second_model is None else _read_second(job.second_model)
-    data = prepare(read_dataset(job.data, seed=job.recipe.seed), summary, job.data.task)
+    dataset = read_dataset(job.data, seed=job.recipe.seed, inputs=summary.names_of_several_inputs)
+    data = prepare(dataset, summary, job.data.task)
     return JobFiles(summary=summary, data=data, second=second)
 
 

@@ -156,6 +156,11 @@ class ModelSummary:
         return self.format not in ("saved_model", "tflite")
 
     @property
+    def names_of_several_inputs(self) -> tuple[str, ...]:
+        """What several inputs are called, as arrays of data name them (x_train_<input>); empty for a model of one input."""
+        return self.input_names if len(self.input_shapes) > 1 else ()
+
+    @property
     def names_of_outputs(self) -> tuple[str, ...]:
         """What the outputs are called towards a person: by the file's signature, or by the layers that make them."""
         return self.output_names or self.output_layers
