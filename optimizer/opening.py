@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from optimizer.context import Event, RunContext
 from optimizer.errors import InputError
@@ -81,14 +82,12 @@ def load(job: Job, read: JobFiles, report: Report, cancelled: Callable[[], bool]
     second = None
     if job.second_model is not None and read.second is not None:
         second = Model(keras=flattened(load_keras_model(job.second_model, read.second)))
-    translation = agreement_record(
-        job.model,
-        read.summary,
-        original.keras,
-        seed=job.recipe.seed,
-        baseline=job.baseline,
-        say=lambda text: report(Event(kind="note", data={"text": text})),
-    )
+
+    def say(text: str) -> None:
+        report(Event(kind="note", data={"text": text}))
+
+    translation = agreement_record(job.model, read.summary, original.keras, seed=job.recipe.seed, baseline=job.baseline, say=say)
+    second_translation = None if second is None else _second_translation(job, read, second, say)
     # The original of Keras 3 took random numbers of its own.
     tf.keras.utils.set_random_seed(job.recipe.seed)
     return RunContext(
@@ -101,6 +100,24 @@ def load(job: Job, read: JobFiles, report: Report, cancelled: Callable[[], bool]
         cancelled=cancelled,
         threads=job.threads,
         translation=translation,
+        second_translation=second_translation,
+    )
+
+
+def _second_translation(job: Job, read: JobFiles, second: Model, say: Callable[[str], None]) -> dict[str, Any] | None:
+    """How far a teacher or student is from its original, where a step uses it: no baseline has compared it."""
+    if job.second_model is None or read.second is None:
+        return None
+    if not any("second_model" in step.to_json().values() for step in job.recipe.steps):
+        return None
+    name = read.second.name
+    return agreement_record(
+        job.second_model,
+        read.second,
+        second.keras,
+        seed=job.recipe.seed,
+        baseline=None,
+        say=lambda text: say(f"{name}, the second model: {text}"),
     )
 
 
