@@ -46,14 +46,17 @@ class LoadedSavedModel:
         """The graph for one sample at a time, as a tf.function's concrete function of one tensor for each input."""
         import tensorflow as tf
 
-        types = self.function.structured_input_signature[1]
+        types = {name: self.function.structured_input_signature[1][name].dtype for name in self.input_shapes}
         signature = [
-            tf.TensorSpec(shape, types[name].dtype, name=argument_name(name)) for name, shape in self.input_shapes.items()
+            # Neither the calibration nor LiteRT's quantized kernels know half or double precision: the file takes float32, and casts.
+            tf.TensorSpec(shape, tf.float32 if types[name].is_floating else types[name], name=argument_name(name))
+            for name, shape in self.input_shapes.items()
         ]
 
         @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
         def infer(*values: Any) -> Any:
-            given = self.function(**dict(zip(self.input_shapes, values, strict=True)))
+            cast = {name: tf.cast(value, types[name]) for name, value in zip(self.input_shapes, values, strict=True)}
+            given = self.function(**cast)
             outputs = [given[name] for name in self.output_names]
             return outputs[0] if len(outputs) == 1 else outputs
 

@@ -288,12 +288,17 @@ def _calibration_data(float_file: bytes, samples: Any) -> dict[str, list[dict[st
         number = len(next(iter(samples.values())))
         return {
             name: [
-                {part: np.ascontiguousarray(as_input(x[index], shapes[part])) for part, x in samples.items()}
+                {part: _value(x[index], shapes[part], taken[part]["dtype"]) for part, x in samples.items()}
                 for index in range(number)
             ]
         }
-    shape = [int(n) for n in interpreter.get_input_details()[0]["shape"]]
-    return {name: [{signature["inputs"][0]: np.ascontiguousarray(as_input(sample, tuple(shape)))} for sample in samples]}
+    details = interpreter.get_input_details()[0]
+    shape = tuple(int(n) for n in details["shape"])
+    return {name: [{signature["inputs"][0]: _value(sample, shape, details["dtype"])} for sample in samples]}
+
+
+def _value(sample: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    return np.ascontiguousarray(as_input(sample, shape), dtype=dtype)
 
 
 def mend_zero_scales(content: bytes) -> bytes:

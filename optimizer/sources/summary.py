@@ -55,6 +55,8 @@ OPERATOR_KINDS = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "LSTM",
 }
 """The Keras class that each operator (of LiteRT, in capitals, and of TensorFlow) stands for."""
+ROUNDED = "FakeQuant"
+"""What the names of TensorFlow's ops begin with that round weights in a model trained to be quantized."""
 WHOLE_MODEL = "the whole model"
 """What stands for a layer's name in a finding that holds for all layers."""
 

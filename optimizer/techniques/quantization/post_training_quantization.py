@@ -29,7 +29,7 @@ from optimizer.litert_quantization import (
     quantize_int8_weights,
     quantize_tflite,
 )
-from optimizer.litert_refusal import tflite_refusal
+from optimizer.litert_refusal import TAKE_INT8, TRAINED_FOR_INT8, tflite_refusal, trained_for_int8
 from optimizer.model import Model
 from optimizer.promises import Promise, StoredKernels, StoredType
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
@@ -124,6 +124,8 @@ class PostTrainingQuantization(Technique):
         """A SavedModel is converted as a Keras model is; a .tflite can be quantized where it is float still."""
         if model.format == "tflite":
             return tflite_refusal(model, self.activations)
+        if not model.is_keras and (self.weights, self.activations) != ("int8", "int8") and trained_for_int8(model):
+            return Refusal(code="ALREADY_QUANTIZED", reason=TRAINED_FOR_INT8, fix=TAKE_INT8)
         if self.input_output == "int8" and loops_over_time(model):
             return Refusal(code="LOOP_NOT_QUANTIZABLE", reason=LOOPS, fix=UNROLL)
         return None
