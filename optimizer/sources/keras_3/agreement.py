@@ -181,7 +181,9 @@ def _outputs_of_original(path: Path, summary: ModelSummary, samples: list[Array]
         named = Path(folder) / f"original.{summary.format}"
         _copy_with_floats(path, named, dtype)
         try:
-            model = keras.saving.load_model(named, compile=False, safe_mode=True)
+            # TensorFlow's own functions as activations: Keras 3 writes their names, and does not find them again.
+            with keras.saving.custom_object_scope({"softmax_v2": keras.activations.softmax, "swish": keras.activations.silu}):
+                model = keras.saving.load_model(named, compile=False, safe_mode=True)
 
             def answer(part: list[Array]) -> list[Array]:
                 inputs = keras.tree.pack_sequence_as(model._inputs_struct, part) if len(part) > 1 else part[0]

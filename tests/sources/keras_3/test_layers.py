@@ -156,3 +156,16 @@ def test_every_layer_of_keras_3_is_in_one_of_the_lists(keras: Any) -> None:
         if inspect.isclass(value) and issubclass(value, keras.layers.Layer) and value.__name__ in allowlist.KERAS_3.classes
     }
     assert classes - set(CASES) - set(REFUSED) - ELSEWHERE == set()
+
+
+@pytest.mark.parametrize("extension", ["keras", "h5"])
+def test_functions_and_initializers_of_tensorflow_itself(extension: str, keras: Any, agreement: Callable[..., Agreement]) -> None:
+    import tensorflow as tf
+
+    activations = (tf.nn.relu, tf.nn.swish, tf.nn.softmax, tf.tanh)
+    starts = (tf.zeros_initializer(), tf.constant_initializer(0.1), tf.random_normal_initializer())
+    layers = [keras.layers.Dense(4, activation=function) for function in activations]
+    layers += [keras.layers.Dense(4, bias_initializer=start) for start in starts]
+    found = agreement(keras.Sequential([keras.layers.Input((4,)), *layers]), extension)
+    assert found.relative is not None, found.reason
+    assert found.relative < 1e-6
