@@ -26,6 +26,9 @@ def tflite_refusal(model: ModelSummary, activations: str) -> Refusal | None:
         model: Summary of the .tflite.
         activations: "float32", "int16" or "int8": what operators are to compute with.
     """
+    if len(model.input_shapes) > 1 and any(None in shape[1:] for shape in model.input_shapes):
+        reason = "a .tflite of several inputs that leaves their size open can be neither calibrated nor measured"
+        return Refusal(code="UNSUPPORTED_MODEL", reason=reason, fix="Convert it again with inputs of fixed shape.")
     stored = sorted({kind for layer in model.layers for kind in layer.config.get("stored", {}).values()} & REDUCED)
     if stored:
         reason = f"the .tflite is quantized already: it stores weights as {' and '.join(stored)}"

@@ -16,6 +16,8 @@ from optimizer.pipeline import perform
 from optimizer.recipe import recipe_from_json
 from optimizer.sources.preflight import read_model_summary
 from optimizer.sources.scaling import expected_range_in_words
+from optimizer.sources.summary import Verdict
+from optimizer.techniques.quantization.post_training_quantization import PostTrainingQuantization
 
 RANDOM = np.random.default_rng(0)
 NUMBER = 120
@@ -140,3 +142,25 @@ def test_word_numbers_beyond_the_table_are_refused(tmp_path: Path, files: dict[s
     with pytest.raises(InputError) as caught:
         run(tmp_path, files["signed"], {"x_zeta": TABLE, "x_alpha": WORDS + 3, "y_kind": KIND})
     assert caught.value.expected == "whole numbers 0 to 8"
+
+
+def test_several_inputs_of_any_size_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    specs = [tf.TensorSpec([1, None, 6], tf.float32, name="left"), tf.TensorSpec([1, 6], tf.float32, name="right")]
+
+    @tf.function(input_signature=specs)
+    def serve(left: Any, right: Any) -> Any:
+        return tf.nn.softmax(tf.matmul(tf.reduce_sum(left, 1) + right, KERNEL[:6]))
+
+    concrete = serve.get_concrete_function()
+    content = tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module()).convert()
+    (tmp_path / "open.tflite").write_bytes(content)
+    summary = read_model_summary(tmp_path / "open.tflite", name="open.tflite")
+    assert "convert it again with fixed shapes" in summary.notes[0]
+    (finding,) = PostTrainingQuantization().check(summary)
+    assert finding.verdict is Verdict.IMPOSSIBLE
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, tmp_path / "open.tflite", {"x_left": TABLE[:, None], "x_right": TABLE, "y": KIND})
+    assert caught.value.code == "UNSUPPORTED_MODEL"
+    assert "input left" in caught.value.place
