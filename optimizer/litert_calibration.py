@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from optimizer.conversion import as_input
+from optimizer.litert_file import LiteRTFile
 
 
 def made_calibratable(content: bytes, sample_shape: tuple[int, ...]) -> bytes:
@@ -33,6 +34,26 @@ def made_calibratable(content: bytes, sample_shape: tuple[int, ...]) -> bytes:
         signature.inputs = [_tensor_map(f"input_{n}", tensor) for n, tensor in enumerate(graph.inputs)]
         signature.outputs = [_tensor_map(f"output_{n}", tensor) for n, tensor in enumerate(graph.outputs)]
         model.signatureDefs = [signature]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def with_names_of(original: bytes, content: bytes) -> bytes:
+    """The file with the signature of the one that it was made from, where litert-quantizer lost it.
+
+    An output that is given twice, or that is an input, gets a tensor of its own, which the signature does not learn of.
+    """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    before, after = LiteRTFile(original), LiteRTFile(content)
+    names = (before.input_names, before.output_names)
+    if names == (after.input_names, after.output_names):
+        return content
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    graph = model.subgraphs[0]
+    for signature in model.signatureDefs or []:
+        if signature.subgraphIndex == 0:
+            signature.inputs = [_tensor_map(name, tensor) for name, tensor in zip(names[0], graph.inputs, strict=True)]
+            signature.outputs = [_tensor_map(name, tensor) for name, tensor in zip(names[1], graph.outputs, strict=True)]
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from optimizer.errors import RunError
-from optimizer.litert_calibration import made_calibratable, ranges_of
+from optimizer.litert_calibration import made_calibratable, ranges_of, with_names_of
 
 FULLY_INTEGER_OPERATORS = frozenset({"Conv1D", "Conv2D", "Dense"})
 """Layers whose kernels dynamic-range quantization stores in int8. Depthwise kernels are few and slow to unpack at every call."""
@@ -208,7 +208,7 @@ def _quantized(float_file: bytes, recipe: Any, *, samples: Any) -> bytes:
         raise _failure(str(error)) from error
     if content is None:
         raise _failure("no file came out")
-    return bytes(content)
+    return with_names_of(float_file, bytes(content))
 
 
 def _failure(reason: str) -> RunError:

@@ -164,3 +164,20 @@ def test_several_inputs_of_any_size_are_refused_with_what_to_do(tmp_path: Path) 
         run(tmp_path, tmp_path / "open.tflite", {"x_left": TABLE[:, None], "x_right": TABLE, "y": KIND})
     assert caught.value.code == "UNSUPPORTED_MODEL"
     assert "input left" in caught.value.place
+
+
+def test_an_output_that_is_given_twice_or_is_an_input_keeps_its_name(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([1, 6], tf.float32, name="zeta")])
+    def serve(zeta: Any) -> dict[str, Any]:
+        kind = tf.nn.softmax(tf.matmul(zeta, KERNEL[:6]))
+        return {"kind": kind, "again": kind, "zeta_too": zeta}
+
+    module = tf.Module()
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures=serve)
+    (tmp_path / "m.tflite").write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "m")).convert())
+    labels = (TABLE @ KERNEL[:6]).argmax(1)
+    report = run(tmp_path, tmp_path / "m.tflite", {"x": TABLE, "y_kind": labels}, activations="int8")
+    assert report["result"]["accuracy"]["value"] > 0.9
+    assert set(LiteRTFile((tmp_path / "out" / "model.tflite").read_bytes()).output_names) == {"kind", "again", "zeta_too"}
