@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from optimizer.errors import printable
-from optimizer.grid import Grid, Reason
+from optimizer.grid import Grid, Reason, reach_in_words
 from optimizer.sources.scaling import expected_range_in_words
 from optimizer.sources.summary import ModelSummary, Shape, Verdict
 
@@ -28,6 +28,8 @@ def inspection_in_words(model: ModelSummary, grid: Grid) -> str:
         *(printable(note) for note in model.notes),
         "",
         *_table(model, grid),
+        "",
+        *(f"{name}: {reach_in_words(found.values(), model)}" for name, found in grid.findings.items()),
         "",
         *(_reason(reason) for reason in grid.reasons()),
     ]
