@@ -188,7 +188,8 @@ def _inspect(options: argparse.Namespace) -> int:
     summary = model_summary_from_json(found["model"])
     grid = technique_grid(summary)
     if options.json:
-        print(json.dumps({"verdict": "accepted", **summary.to_json(), **grid.to_json()}, indent=2))
+        names = {"output_names": list(summary.names_of_outputs), "expects": found["model"]["expects"]}
+        print(json.dumps({"verdict": "accepted", **summary.to_json(), **names, **grid.to_json()}, indent=2))
         return 0
     print(inspection_in_words(summary, grid))
     return 0

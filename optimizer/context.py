@@ -48,6 +48,7 @@ class RunContext:
         cancelled: Returns true once someone asked the run to stop.
         threads: Threads of the LiteRT interpreter in latency measurements.
         translation: How far the model is from the Keras 3 original it was translated from, for the report; None where it was not.
+        second_translation: The same for `second_model`.
     """
 
     seed: int
@@ -59,6 +60,7 @@ class RunContext:
     cancelled: Callable[[], bool] = _never
     threads: int = 1
     translation: Mapping[str, Any] | None = None
+    second_translation: Mapping[str, Any] | None = None
 
     def check_cancelled(self) -> None:
         """Raise Cancelled once someone asked the run to stop. Long loops call it every few hundred milliseconds."""

@@ -32,26 +32,33 @@ class LoadedSavedModel:
     Args:
         trackable: What tf.saved_model.load gave; it holds the variables.
         function: The concrete function of the signature, which takes named tensors and gives a dictionary.
-        input_name: Name of its only input.
-        output_name: Name of its only output.
-        input_shape: Shape that is converted: one sample (1, ...) unless the signature asks for another number of them.
+        input_shapes: For each input's name the shape that is converted: one sample (1, ...) unless the signature asks for another number of
+            them.
+        output_names: Names of its outputs; the .tflite calls them output_0, output_1, ... in this order.
     """
 
     trackable: Any
     function: Any
-    input_name: str
-    output_name: str
-    input_shape: tuple[int, ...]
+    input_shapes: Mapping[str, tuple[int, ...]]
+    output_names: tuple[str, ...]
 
     def concrete_function(self) -> Any:
-        """The graph for one sample at a time, as a tf.function's concrete function of one tensor."""
+        """The graph for one sample at a time, as a tf.function's concrete function of one tensor for each input."""
         import tensorflow as tf
 
-        spec = self.function.structured_input_signature[1][self.input_name]
+        types = {name: self.function.structured_input_signature[1][name].dtype for name in self.input_shapes}
+        signature = [
+            # Neither the calibration nor LiteRT's quantized kernels know half or double precision: the file takes float32, and casts.
+            tf.TensorSpec(shape, tf.float32 if types[name].is_floating else types[name], name=argument_name(name))
+            for name, shape in self.input_shapes.items()
+        ]
 
-        @tf.function(input_signature=[tf.TensorSpec(self.input_shape, spec.dtype, name=self.input_name)])  # type: ignore[untyped-decorator]
-        def infer(values: Any) -> Any:
-            return self.function(**{self.input_name: values})[self.output_name]
+        @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
+        def infer(*values: Any) -> Any:
+            cast = {name: tf.cast(value, types[name]) for name, value in zip(self.input_shapes, values, strict=True)}
+            given = self.function(**cast)
+            outputs = [given[name] for name in self.output_names]
+            return outputs[0] if len(outputs) == 1 else outputs
 
         return infer.get_concrete_function()
 
@@ -185,13 +192,13 @@ def representative_dataset(model: Any, samples: Any) -> RepresentativeDataset:
     """Calibration samples (n, ...) one by one, as the converter of this model wants them; for several inputs a mapping of such arrays by name."""
 
     def generate() -> Iterator[Any]:
-        if isinstance(samples, Mapping):
-            for index in range(len(next(iter(samples.values())))):
-                yield {name: np.ascontiguousarray(part[index : index + 1]) for name, part in samples.items()}
-            return
-        shape = model.input_shape if isinstance(model, LoadedSavedModel) else (1, *samples.shape[1:])
-        for sample in samples:
-            yield [np.ascontiguousarray(as_input(sample, shape))]
+        parts = samples if isinstance(samples, Mapping) else {"": samples}
+        shapes = [(1, *part.shape[1:]) for part in parts.values()]
+        if isinstance(model, LoadedSavedModel):
+            shapes = list(model.input_shapes.values())
+        for index in range(len(next(iter(parts.values())))):
+            one = [np.ascontiguousarray(as_input(part[index], shape)) for part, shape in zip(parts.values(), shapes, strict=True)]
+            yield dict(zip(parts, one, strict=True)) if isinstance(samples, Mapping) else one
 
     return generate
 
@@ -210,6 +217,11 @@ def plain_name(name: str) -> str:
     """An input's name as the signature of the .tflite has it."""
     plain = "".join(c if c.isalnum() or c == "_" else "_" for c in name.split(":")[0].split("/")[0])
     return plain if plain[:1].isalpha() else f"input_{plain}"
+
+
+def argument_name(name: str) -> str:
+    """The name of a SavedModel's input as the signature of the .tflite has it: slashes and colons in it mean nothing."""
+    return plain_name(name.replace("/", "_").replace(":", "_"))
 
 
 def _failure(error: Exception) -> RunError:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from optimizer.errors import printable
 from optimizer.grid import Grid, Reason, reach_in_words
-from optimizer.sources.summary import ModelSummary, Verdict
+from optimizer.sources.scaling import expected_range_in_words
+from optimizer.sources.summary import ModelSummary, Shape, Verdict
 
 MARKS = {Verdict.WORKS: "works", Verdict.LEFT: "left", Verdict.IMPOSSIBLE: "impossible"}
 MOST_NAMES = 6
@@ -18,7 +21,10 @@ def inspection_in_words(model: ModelSummary, grid: Grid) -> str:
     lines = [
         f"{printable(model.name)}: accepted ({model.format}{version}, {model.size_bytes:,} bytes)",
         f"{len(model.layers)} layers, {model.parameters:,} parameters, {macs} MACs",
-        f"inputs {list(model.input_shapes)}, outputs {list(model.output_shapes)}, ends in {model.output_activation}",
+        f"inputs {_ends(model.input_names, model.input_shapes)}, outputs {_ends(model.names_of_outputs, model.output_shapes)}, "
+        f"ends in {model.output_activation}",
+        f"input values: {printable(expected_range_in_words(model))}",
+        *_arrays(model),
         *(printable(note) for note in model.notes),
         "",
         *_table(model, grid),
@@ -30,6 +36,23 @@ def inspection_in_words(model: ModelSummary, grid: Grid) -> str:
     cautions = {"this model": grid.model_cautions, **grid.cautions}
     told = [f"{name}: {printable(text, 400)}" for name, texts in cautions.items() for text in texts]
     return "\n".join([*lines, *(["", "No smaller, no faster:"] if told else []), *told])
+
+
+def _ends(names: Sequence[str], shapes: Sequence[Shape | None]) -> str:
+    """Shapes, with their names where there are several."""
+    if len(shapes) == 1:
+        return str(list(shapes))
+    return ", ".join(f"{printable(name)} {shape}" for name, shape in zip(names, shapes, strict=True))
+
+
+def _arrays(model: ModelSummary) -> list[str]:
+    """What arrays of a data file are called for a model of several inputs or outputs."""
+    inputs = ", ".join(f"x_train_{printable(name)}" for name in model.names_of_several_inputs)
+    outputs = "" if len(model.output_shapes) == 1 else ", ".join(f"y_train_{printable(name)}" for name in model.names_of_outputs)
+    return [
+        *([f"data: an .npz with {inputs} (likewise x_test_...; or x_...)"] if inputs else []),
+        *([f"labels: of the first output, or of the one that they name: {outputs}"] if outputs else []),
+    ]
 
 
 def _table(model: ModelSummary, grid: Grid) -> list[str]:

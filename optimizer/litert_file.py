@@ -96,6 +96,27 @@ class LiteRTFile:
         return tuple(int(n) for n in _listed(self.model.subgraphs[0].outputs))
 
     @functools.cached_property
+    def input_names(self) -> tuple[str, ...]:
+        """What callers say for each of `inputs`: the signature's names, or input_0, input_1, ... where none names all of them."""
+        return self._callers_names("inputs")
+
+    @functools.cached_property
+    def output_names(self) -> tuple[str, ...]:
+        """What callers say for each of `outputs`: the signature's names, or output_0, output_1, ..."""
+        return self._callers_names("outputs")
+
+    def _callers_names(self, field: str) -> tuple[str, ...]:
+        tensors = getattr(self, field)
+        for signature in _listed(self.model.signatureDefs):
+            given: dict[int, list[str]] = {}
+            for item in _listed(getattr(signature, field)):
+                given.setdefault(int(item.tensorIndex), []).append(tensor_name(item))
+            # A tensor that is given twice has two names.
+            if signature.subgraphIndex == 0 and all(len(given.get(tensor, ())) >= tensors.count(tensor) for tensor in tensors):
+                return tuple(given[tensor].pop(0) for tensor in tensors)
+        return tuple(f"{field[:-1]}_{number}" for number in range(len(tensors)))
+
+    @functools.cached_property
     def constants(self) -> tuple[StoredTensor, ...]:
         """Every tensor that holds numbers, over all subgraphs, in file order."""
         return tuple(self._constants())
@@ -208,7 +229,7 @@ class LiteRTFile:
 
 
 def tensor_name(tensor: Any) -> str:
-    """Name of a tensor of the schema, "" where it has none."""
+    """Name of a tensor (or of a signature's part) of the schema, "" where it has none."""
     return tensor.name.decode("utf-8", "replace") if isinstance(tensor.name, bytes) else str(tensor.name or "")
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from optimizer.conversion import as_input
 from optimizer.errors import RunError
+from optimizer.litert_calibration import made_calibratable, ranges_of, with_names_of
 
 FULLY_INTEGER_OPERATORS = frozenset({"Conv1D", "Conv2D", "Dense"})
 """Layers whose kernels dynamic-range quantization stores in int8. Depthwise kernels are few and slow to unpack at every call."""
+
+SMALL_SCALE = 2.0**-20
+"""For zeros in int16. A sum brings its operands to the larger of their scales: a large one would round the other operand away."""
 
 
 def quantize_tflite(
@@ -33,7 +35,7 @@ def quantize_tflite(
         float_file: The .tflite.
         weights: "float16", "int8" or "int4".
         activations: "float32", "int16" or "int8".
-        samples: Calibration inputs (n, ...); None for float32 activations.
+        samples: Calibration inputs (n, ...), for several inputs a mapping of them by the signature's names; None for float32 activations.
         sample_shape: Shape of one sample without the batch axis.
         per_tensor: One scale a kernel instead of one an output channel.
         integer_input_output: Whether the result takes and gives integers; integer activations only.
@@ -58,40 +60,6 @@ def quantize_tflite(
     return quantize_int8_kernels(
         signed, samples, activation_bits=bits, per_tensor=per_tensor, integer_input_output=integer_input_output
     )
-
-
-def made_calibratable(content: bytes, sample_shape: tuple[int, ...]) -> bytes:
-    """The same file as litert-quantizer's calibrator can run it; unchanged where it can already.
-
-    It calls the file by a signature, and at the shape that the file names: where that leaves axes open (and says 1 for them), it becomes
-    that of the samples. The axes stay open all the same.
-    """
-    from ai_edge_litert import schema_py_generated as schema
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
-    graph = model.subgraphs[0]
-    taken = graph.tensors[graph.inputs[0]]
-    is_open = taken.shapeSignature is not None and any(length < 0 for length in taken.shapeSignature[1:])
-    if model.signatureDefs and not is_open:
-        return content
-    if is_open:
-        taken.shape = [taken.shape[0], *sample_shape]
-    if not model.signatureDefs:
-        signature = schema.SignatureDefT()
-        signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
-        signature.inputs = [_tensor_map(f"input_{n}", tensor) for n, tensor in enumerate(graph.inputs)]
-        signature.outputs = [_tensor_map(f"output_{n}", tensor) for n, tensor in enumerate(graph.outputs)]
-        model.signatureDefs = [signature]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-
-
-def _tensor_map(name: str, tensor: Any) -> Any:
-    from ai_edge_litert import schema_py_generated as schema
-
-    item = schema.TensorMapT()
-    item.name, item.tensorIndex = name.encode(), int(tensor)
-    return item
 
 
 def quantize_int8_weights(float_file: bytes, *, per_tensor: bool) -> bytes:
@@ -193,7 +161,7 @@ def quantize_int4(
             recipe.add_dynamic_config(
                 regex=".*", operation_name=operator, num_bits=4, granularity=granularity, algorithm_key=octav
             )
-        return _mend_zero_scales(_quantized(float_file, recipe, samples=None))
+        return mend_zero_scales(_quantized(float_file, recipe, samples=None))
     bits = int(activations.removeprefix("int"))
     everywhere = {"regex": ".*", "activation_num_bits": bits, "weight_granularity": granularity}
     recipe.add_static_config(operation_name=operators.ALL_SUPPORTED, weight_num_bits=8, **everywhere)
@@ -201,7 +169,7 @@ def quantize_int4(
         recipe.add_static_config(operation_name=operator, weight_num_bits=4, algorithm_key=octav, **everywhere)
     if not integer_input_output:
         _keep_float_input_output(recipe)
-    return _mend_zero_scales(_quantized(float_file, recipe, samples=samples))
+    return mend_zero_scales(_quantized(float_file, recipe, samples=samples))
 
 
 def _keep_float_input_output(recipe: Any) -> None:
@@ -234,13 +202,13 @@ def _quantized(float_file: bytes, recipe: Any, *, samples: Any) -> bytes:
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")
-            calibration = None if samples is None else engine.calibrate(_calibration_data(float_file, samples))
+            calibration = None if samples is None else ranges_of(float_file, recipe, samples)
             content = engine.quantize(calibration).quantized_model
     except (ValueError, RuntimeError, KeyError, TypeError) as error:
         raise _failure(str(error)) from error
     if content is None:
         raise _failure("no file came out")
-    return bytes(content)
+    return with_names_of(float_file, bytes(content))
 
 
 def _failure(reason: str) -> RunError:
@@ -252,25 +220,13 @@ def _failure(reason: str) -> RunError:
     )
 
 
-def _calibration_data(float_file: bytes, samples: Any) -> dict[str, list[dict[str, Any]]]:
-    from ai_edge_litert.interpreter import Interpreter
+def mend_zero_scales(content: bytes) -> bytes:
+    """Give constants and channels of them that are all zero a scale: 1, or SMALL_SCALE where they are int16.
 
-    interpreter = Interpreter(model_content=float_file)
-    name, signature = next(iter(interpreter.get_signature_list().items()))
-    if isinstance(samples, Mapping):
-        number = len(next(iter(samples.values())))
-        return {
-            name: [{part: np.ascontiguousarray(x[index : index + 1]) for part, x in samples.items()} for index in range(number)]
-        }
-    shape = [int(n) for n in interpreter.get_input_details()[0]["shape"]]
-    return {name: [{signature["inputs"][0]: np.ascontiguousarray(as_input(sample, tuple(shape)))} for sample in samples]}
-
-
-def _mend_zero_scales(content: bytes) -> bytes:
-    """Give channels whose weights are all zero the scale 1.
-
-    Pruning makes such channels; their range is empty, so their scale comes out as 0, and XNNPACK refuses a file with a zero scale for int4.
+    Pruning makes such channels; their range is empty, so their scale comes out as 0. XNNPACK refuses a file with a zero scale for int4, and
+    LiteRT aborts the process where an int16 constant has one.
     """
+    from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils
 
     # Larger files keep their buffers behind the tables, which packing anew would cut off: this brings them in.
@@ -280,6 +236,7 @@ def _mend_zero_scales(content: bytes) -> bytes:
         for tensor in subgraph.tensors:
             scale = None if tensor.quantization is None else tensor.quantization.scale
             if scale is not None and len(scale) and not np.all(np.asarray(scale)):
-                tensor.quantization.scale = np.where(np.asarray(scale) == 0, 1.0, scale).astype(np.float32)
+                given = SMALL_SCALE if tensor.type == schema.TensorType.INT16 else 1.0
+                tensor.quantization.scale = np.where(np.asarray(scale) == 0, given, scale).astype(np.float32)
                 mended = True
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model)) if mended else content

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from optimizer.context import Event, RunContext
 from optimizer.errors import InputError
@@ -42,7 +43,8 @@ def read_files(job: Job) -> JobFiles:
     summary = read_model_summary(job.model, name=job.model_name)
     check_takes(job.recipe, summary)
     second = None if job.second_model is None else _read_second(job.second_model)
-    data = prepare(read_dataset(job.data, seed=job.recipe.seed), summary, job.data.task)
+    dataset = read_dataset(job.data, seed=job.recipe.seed, inputs=summary.names_of_several_inputs)
+    data = prepare(dataset, summary, job.data.task)
     return JobFiles(summary=summary, data=data, second=second)
 
 
@@ -80,14 +82,12 @@ def load(job: Job, read: JobFiles, report: Report, cancelled: Callable[[], bool]
     second = None
     if job.second_model is not None and read.second is not None:
         second = Model(keras=flattened(load_keras_model(job.second_model, read.second)))
-    translation = agreement_record(
-        job.model,
-        read.summary,
-        original.keras,
-        seed=job.recipe.seed,
-        baseline=job.baseline,
-        say=lambda text: report(Event(kind="note", data={"text": text})),
-    )
+
+    def say(text: str) -> None:
+        report(Event(kind="note", data={"text": text}))
+
+    translation = agreement_record(job.model, read.summary, original.keras, seed=job.recipe.seed, baseline=job.baseline, say=say)
+    second_translation = None if second is None else _second_translation(job, read, second, say)
     # The original of Keras 3 took random numbers of its own.
     tf.keras.utils.set_random_seed(job.recipe.seed)
     return RunContext(
@@ -100,6 +100,24 @@ def load(job: Job, read: JobFiles, report: Report, cancelled: Callable[[], bool]
         cancelled=cancelled,
         threads=job.threads,
         translation=translation,
+        second_translation=second_translation,
+    )
+
+
+def _second_translation(job: Job, read: JobFiles, second: Model, say: Callable[[str], None]) -> dict[str, Any] | None:
+    """How far a teacher or student is from its original, where a step uses it: no baseline has compared it."""
+    if job.second_model is None or read.second is None:
+        return None
+    if not any("second_model" in step.to_json().values() for step in job.recipe.steps):
+        return None
+    name = read.second.name
+    return agreement_record(
+        job.second_model,
+        read.second,
+        second.keras,
+        seed=job.recipe.seed,
+        baseline=None,
+        say=lambda text: say(f"{name}, the second model: {text}"),
     )
 
 
@@ -109,7 +127,8 @@ def _original(job: Job, read: JobFiles) -> Model:
         return Model(litert=load_tflite(job.model, read.summary))
     if read.summary.format == "saved_model":
         folder = job.work / "saved_model"
-        return Model(saved_model=load_saved_model(job.model, read.summary, folder=folder, input_shape=read.data.input_shape))
+        shapes = [spec.shape for spec in read.data.joined] or [read.data.input_shape]
+        return Model(saved_model=load_saved_model(job.model, read.summary, folder=folder, input_shapes=shapes))
     return Model(keras=flattened(load_keras_model(job.model, read.summary)))
 
 

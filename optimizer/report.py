@@ -67,6 +67,7 @@ def report_of(
             "macs": result.baseline.metrics["macs"] if summary.macs is None else summary.macs,
             "translation": context.translation,
         },
+        "second_model": None if context.second_translation is None else {"translation": context.second_translation},
         "data": context.data.to_json(),
         "baseline": result.baseline.metrics,
         "stages": [record.to_json() for record in records],

@@ -17,6 +17,7 @@ from optimizer.job import DataSource, Job
 from optimizer.litert_file import LiteRTFile
 from optimizer.pipeline import perform
 from optimizer.recipe import recipe_from_json
+from optimizer.sources.preflight import read_model_summary
 
 PTQ = {"technique": "post_training_quantization"}
 PRUNE = {"technique": "magnitude_pruning", "epochs": 1}
@@ -231,3 +232,88 @@ def test_a_saved_model_of_whole_numbers_is_given_them(tmp_path: Path) -> None:
     report = run(tmp_path, served(tmp_path, [None, 64], "uint8"), PTQ)
     assert report["data"]["input_scaling"]["name"] == "as stored"
     assert report["stages"][0]["promises"][0]["holds"] is True
+
+
+def exported(folder: Path, serve: Any, dtype: Any, **variables: Any) -> Path:
+    """A SavedModel of `serve(variables, x)` that takes 64 values of `dtype`."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    for name, value in variables.items():
+        setattr(module, name, tf.Variable(value))
+    function = tf.function(lambda x: {"y": serve(module, x)}, input_signature=[tf.TensorSpec([None, 64], dtype, name="x")])
+    tf.saved_model.save(module, str(folder / "m"), signatures=function)
+    return zipped(folder / "m")
+
+
+def numbers(folder: Path) -> DataSource:
+    x = np.random.default_rng(0).integers(0, 16, (120, 64)).astype(np.float32)
+    np.savez(folder / "d.npz", x=x, y=(x @ KERNEL).argmax(1))
+    return DataSource(name="d.npz", path=folder / "d.npz", scaling="as stored")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+@pytest.mark.parametrize("settings", [{}, {"weights": "int4"}, {"weights": "float16", "activations": "float32"}], ids=str)
+def test_an_input_of_half_or_double_precision_becomes_float32(tmp_path: Path, dtype: str, settings: dict[str, str]) -> None:
+    import tensorflow as tf
+
+    model = exported(tmp_path, lambda own, x: tf.matmul(tf.cast(x, tf.float32), own.kernel), dtype, kernel=KERNEL)
+    report = run(tmp_path, model, {**PTQ, **settings}, data=numbers(tmp_path))
+    assert report["baseline"]["accuracy"]["value"] == 1.0
+    assert report["result"]["accuracy"]["value"] > 0.7
+    file = LiteRTFile((tmp_path / "run" / "model.tflite").read_bytes())
+    assert file.type_name(file.model.subgraphs[0].tensors[file.inputs[0]].type) == "FLOAT32"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_what_litert_cannot_compute_is_refused_at_inspection(tmp_path: Path, dtype: str) -> None:
+    import tensorflow as tf
+
+    def serve(own: Any, x: Any) -> Any:
+        return tf.cast(tf.matmul(tf.cast(x, dtype), tf.cast(own.kernel, dtype)), tf.float32)
+
+    with pytest.raises(InputError) as caught:
+        read_model_summary(exported(tmp_path, serve, tf.float32, kernel=KERNEL), name="m.zip")
+    assert caught.value.code == "UNSUPPORTED_MODEL"
+    assert f"computes in {dtype}" in caught.value.what
+    assert "(MatMul)" in caught.value.place
+    assert "set_global_policy('float32')" in caught.value.fix
+
+
+def test_products_of_integers_are_refused_at_inspection(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    def serve(own: Any, x: Any) -> Any:
+        return tf.cast(tf.matmul(tf.cast(x, tf.int8), own.kernel, output_type=tf.int32), tf.float32)
+
+    with pytest.raises(InputError) as caught:
+        read_model_summary(exported(tmp_path, serve, tf.float32, kernel=np.ones((64, 10), np.int8)), name="m.zip")
+    assert "computes in int8" in caught.value.what
+
+
+def test_weights_that_are_int8_already_are_widened_and_quantized_again(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    scale = float(np.abs(KERNEL).max() / 127)
+    whole = np.round(KERNEL / scale).astype(np.int8)
+    model = exported(tmp_path, lambda own, x: tf.matmul(x, tf.cast(own.kernel, tf.float32) * scale), tf.float32, kernel=whole)
+    assert "stores weights as int8 and computes in float32" in read_model_summary(model, name="m.zip").notes[0]
+    report = run(tmp_path, model, PTQ, data=numbers(tmp_path))
+    assert report["result"]["accuracy"]["value"] > 0.9
+
+
+def test_a_saved_model_trained_for_int8_takes_int8_alone(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    def serve(own: Any, x: Any) -> Any:
+        rounded = tf.quantization.fake_quant_with_min_max_vars(own.kernel, -4.0, 4.0, narrow_range=True)
+        return tf.matmul(tf.quantization.fake_quant_with_min_max_vars(x, 0.0, 16.0), rounded)
+
+    model = exported(tmp_path, serve, tf.float32, kernel=KERNEL)
+    assert "trained to be quantized" in read_model_summary(model, name="m.zip").notes[0]
+    for settings in ({"weights": "float16", "activations": "float32"}, {"activations": "float32"}, {"weights": "int4"}):
+        with pytest.raises(InputError) as caught:
+            run(tmp_path, model, {**PTQ, **settings}, data=numbers(tmp_path))
+        assert caught.value.code == "ALREADY_QUANTIZED"
+        assert "Set weights and activations to int8" in caught.value.fix
+    assert run(tmp_path, model, PTQ, data=numbers(tmp_path))["result"]["accuracy"]["value"] > 0.9

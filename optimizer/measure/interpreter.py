@@ -62,7 +62,7 @@ class LoadedFile:
     def set_input(self, samples: Array) -> None:
         """Hand over one batch (batch, ...) of float or integer samples; quantized with the file's own scale where it takes int8."""
         shaped = np.asarray(samples).reshape(self.input["shape"])
-        self._interpreter.set_tensor(self.input["index"], _quantized(shaped, self.input))
+        self._interpreter.set_tensor(self.input["index"], quantized(shaped, self.input))
 
     def set_every_input(self, random: np.random.Generator) -> None:
         """Fill each of the inputs with numbers above 0, up to 1.
@@ -72,7 +72,7 @@ class LoadedFile:
         for details in self._interpreter.get_input_details():
             values = 1.0 - random.random(tuple(details["shape"]), dtype=np.float32)
             whole = np.issubdtype(details["dtype"], np.integer) and not details["quantization"][0]
-            self._interpreter.set_tensor(details["index"], _quantized(np.ceil(values) if whole else values, details))
+            self._interpreter.set_tensor(details["index"], quantized(np.ceil(values) if whole else values, details))
 
     def invoke(self) -> None:
         """Run the graph once, from a fresh state: recurrent operators keep theirs from sample to sample unless told otherwise.
@@ -93,12 +93,7 @@ class LoadedFile:
 
     def read_output(self) -> npt.NDArray[np.float32]:
         """The first output as float32, dequantized with the file's own scale."""
-        raw = self._interpreter.get_tensor(self.output["index"])
-        scale, zero_point = self.output["quantization"]
-        if np.issubdtype(raw.dtype, np.integer) and scale:
-            raw = (raw.astype(np.float32) - zero_point) * np.float32(scale)
-        result: npt.NDArray[np.float32] = raw.astype(np.float32)
-        return result
+        return dequantized(self._interpreter.get_tensor(self.output["index"]), self.output)
 
     def try_batch(self, size: int) -> bool:
         """Resize to `size` samples an invocation; False (and as many as before) where the graph cannot be resized."""
@@ -121,15 +116,25 @@ class LoadedFile:
         return False
 
 
-def _quantized(samples: Array, details: Any) -> Array:
+def quantized(samples: Array, details: Any) -> Array:
+    """Values in the type of an input, by the input's own scale where it takes quantized integers."""
     dtype = details["dtype"]
     scale, zero_point = details["quantization"]
     if np.issubdtype(dtype, np.integer) and scale:
         limits = np.iinfo(dtype)
         steps = np.round(samples.astype(np.float32) / np.float32(scale)) + zero_point
-        quantized: Array = np.clip(steps, limits.min, limits.max).astype(dtype)
-        return quantized
+        whole: Array = np.clip(steps, limits.min, limits.max).astype(dtype)
+        return whole
     return samples.astype(dtype)
+
+
+def dequantized(raw: Array, details: Any) -> npt.NDArray[np.float32]:
+    """What an output gives, as float32, by the output's own scale where it gives quantized integers."""
+    scale, zero_point = details["quantization"]
+    if np.issubdtype(raw.dtype, np.integer) and scale:
+        raw = (raw.astype(np.float32) - zero_point) * np.float32(scale)
+    result: npt.NDArray[np.float32] = np.array(raw, dtype=np.float32)
+    return result
 
 
 def run(content: bytes, batches: Any, *, check_cancelled: Any = None) -> npt.NDArray[np.float32]:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.conversion import plain_name
+from optimizer.conversion import as_input
 from optimizer.errors import RunError
+from optimizer.litert_file import LiteRTFile
+from optimizer.measure.interpreter import dequantized, quantized
 
 Array = npt.NDArray[Any]
 
@@ -18,66 +20,79 @@ class NamedFile:
     """An interpreter that takes a value for each input by name, in float32 or integers whatever the file itself takes.
 
     Args:
-        content: The bytes of a .tflite that we converted: its signature names inputs as the model does, outputs output_0, output_1, ...
-        inputs: Names of the model's inputs, in the model's order.
-        output: Position of the output that is read.
+        content: The bytes of a .tflite.
+        inputs: What its signature calls the inputs, in the order that samples are given in; one "" for the only input, whatever its name.
+        output: What its signature calls the output that is read.
 
     Raises:
         RunError: BAD_TFLITE when LiteRT refuses the file, or its signature has other names.
     """
 
-    def __init__(self, content: bytes, *, inputs: Sequence[str], output: int) -> None:
+    def __init__(self, content: bytes, *, inputs: Sequence[str], output: str) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        try:
-            self._interpreter = Interpreter(model_content=content)
-            self._runner = self._interpreter.get_signature_runner()
-        except (ValueError, RuntimeError) as error:
-            raise RunError("LiteRT cannot run the .tflite", code="BAD_TFLITE", received=str(error)) from error
-        self._inputs = self._runner.get_input_details()
-        outputs = sorted(self._runner.get_output_details())
-        wanted = [plain_name(name) for name in inputs]
+        file = LiteRTFile(content)
         # A lone input may have lost its name on the way; several are found by theirs.
-        self._names = list(self._inputs) if len(wanted) == 1 else wanted
-        if set(self._names) != set(self._inputs) or output >= len(outputs):
+        wanted = list(file.input_names) if len(inputs) == 1 else list(inputs)
+        if sorted(wanted) != sorted(file.input_names) or output not in file.output_names:
             raise RunError(
                 "The .tflite has other inputs or outputs than the model",
                 code="BAD_TFLITE",
-                expected=", ".join(wanted),
-                received=", ".join(self._inputs),
+                expected=f"{', '.join(wanted)}; {output}",
+                received=f"{', '.join(file.input_names)}; {', '.join(file.output_names)}",
             )
-        self._output = f"output_{output}" if f"output_{output}" in outputs else outputs[output]
-        self._details = self._runner.get_output_details()[self._output]
+        self._places = [file.input_names.index(name) for name in wanted]
+        self._output = file.output_names.index(output)
+        try:
+            self._interpreter = Interpreter(model_content=content)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise _refused(error) from error
+        self._inputs = self._interpreter.get_input_details()
 
     def __call__(self, sample: Sequence[Array]) -> npt.NDArray[np.float32]:
-        """The wanted output (1, ...) of one sample, given as a batch of one for each input."""
-        values = {}
-        for name, value in zip(self._names, sample, strict=True):
-            details = self._inputs[name]
-            values[name] = _quantized(np.asarray(value), details)
+        """The wanted output (1, ...) of one sample, given as a batch of one for each input.
+
+        Raises:
+            RunError: INFERENCE_FAILED where an operator refuses the sample, BAD_TFLITE where the file cannot take one of that size.
+        """
+        self._open_for(sample)
+        for place, value in zip(self._places, sample, strict=True):
+            details = self._inputs[place]
+            shaped = as_input(np.asarray(value)[0], tuple(int(n) for n in details["shape"]))
+            self._interpreter.set_tensor(details["index"], quantized(shaped, details))
         self._interpreter.reset_all_variables()
         try:
-            raw = self._runner(**values)[self._output]
+            self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             raise RunError(
                 "An operator of the .tflite refused the samples", code="INFERENCE_FAILED", received=str(error)
             ) from error
-        scale, zero_point = self._details["quantization"]
-        if np.issubdtype(raw.dtype, np.integer) and scale:
-            raw = (raw.astype(np.float32) - zero_point) * np.float32(scale)
-        result: npt.NDArray[np.float32] = np.asarray(raw, dtype=np.float32)
-        return result
+        details = self._interpreter.get_output_details()[self._output]
+        result = dequantized(self._interpreter.get_tensor(details["index"]), details)
+        taken = self._inputs[self._places[0]]["shape"]
+        batch = int(taken[0]) if len(taken) > 1 else 1
+        return result[:1] if result.ndim and len(result) == batch else result[np.newaxis]
+
+    def _open_for(self, sample: Sequence[Array]) -> None:
+        """Give inputs that leave axes open the sample's size."""
+        changed = False
+        for place, value in zip(self._places, sample, strict=True):
+            details = self._inputs[place]
+            is_open = any(int(n) < 0 for n in details["shape_signature"][1:])
+            if is_open and list(details["shape"][1:]) != list(value.shape[1:]):
+                self._interpreter.resize_tensor_input(details["index"], [int(details["shape"][0]), *value.shape[1:]])
+                changed = True
+        if changed:
+            try:
+                self._interpreter.allocate_tensors()
+            except (ValueError, RuntimeError) as error:
+                raise _refused(error) from error
+            self._inputs = self._interpreter.get_input_details()
 
 
-def _quantized(value: Array, details: Any) -> Array:
-    """A value in the type of its input, by the input's own scale where it takes quantized integers."""
-    dtype = details["dtype"]
-    scale, zero_point = details["quantization"]
-    if np.issubdtype(dtype, np.integer) and scale:
-        limits = np.iinfo(dtype)
-        steps = np.round(value.astype(np.float32) / np.float32(scale)) + zero_point
-        value = np.clip(steps, limits.min, limits.max)
-    return np.asarray(value, dtype=dtype)
+def _refused(error: Exception) -> RunError:
+    return RunError("LiteRT cannot run the .tflite", code="BAD_TFLITE", received=str(error))
 
 
 def run_named(
@@ -85,7 +100,7 @@ def run_named(
     batches: Iterable[Sequence[Array]],
     *,
     inputs: Sequence[str],
-    output: int,
+    output: str,
     check_cancelled: Callable[[], None] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Outputs (n, ...) of one output for all samples, sample by sample; `batches` yields one array (n, ...) for each input."""

@@ -80,8 +80,8 @@ def _outputs(
     if not data.is_joined:
         return interpreter.run(content, ((batch, None) for batch in batches), check_cancelled=check_cancelled)
     named = (batch if data.joined else [batch] for batch in batches)
-    inputs = [spec.name for spec in data.joined] or [""]
-    return run_named(content, named, inputs=inputs, output=data.output, check_cancelled=check_cancelled)
+    inputs = [spec.argument for spec in data.joined] or [""]
+    return run_named(content, named, inputs=inputs, output=data.output_argument, check_cancelled=check_cancelled)
 
 
 def score(

@@ -116,7 +116,8 @@ class PreparedData:
     `input_shape` and `output_shape` are the model's, without the batch axis. `from_logits` is true where a classifier ends
     without softmax or sigmoid; `independent` where each of its outputs is a yes or no of its own (sigmoid units).
     Where the model has several inputs, `joined` describes each in the model's order, and `input_shape` is that of the first. Where it has
-    several outputs (`output_count`), `output` is the position of the one that the task is about.
+    several outputs (`output_count`), `output` is the position of the one that the task is about, and `output_argument` what the .tflite's
+    signature calls it.
     """
 
     dataset: Dataset
@@ -129,6 +130,7 @@ class PreparedData:
     joined: tuple[InputSpec, ...] = ()
     output: int = 0
     output_count: int = 1
+    output_argument: str = "output_0"
     scaling: InputScaling = UNSCALED
     notes: tuple[str, ...] = ()
 

@@ -8,7 +8,7 @@ from optimizer.sources.dataset import Dataset, PreparedData, Task
 from optimizer.sources.matching import Matching
 from optimizer.sources.sample_shapes import agreed_shape, require_word_numbers
 from optimizer.sources.scaling import vocabulary
-from optimizer.sources.several import chosen_output, match_inputs, output_note
+from optimizer.sources.several import chosen_output, handed_over_as, match_inputs, output_note
 from optimizer.sources.summary import LayerSummary, ModelSummary
 from optimizer.sources.targets import SPLITS
 from optimizer.sources.tasks import find_task
@@ -73,34 +73,29 @@ def prepare(dataset: Dataset, summary: ModelSummary, task: str = AUTO) -> Prepar
         task=found.task,
         input_shape=input_shape,
         output_shape=output_shape,
-        input_dtype=_input_dtype(summary),
+        input_dtype=handed_over_as(summary, 0),
         from_logits=found.from_logits,
         independent=found.independent,
         joined=joined,
         output=output,
         output_count=len(summary.output_shapes),
+        output_argument=summary.output_names[output] if summary.format == "tflite" else f"output_{output}",
         notes=(*notes, *output_note(summary, output), *found.notes),
     )
 
 
 def _require_numbers(summary: ModelSummary) -> None:
-    if summary.input_dtypes[0].startswith(("string", "complex", "resource", "variant")):
-        raise InputError(
-            "The model's input takes no numbers",
-            code="UNSUPPORTED_MODEL",
-            place=summary.name,
-            expected="floating-point numbers or integers",
-            received=summary.input_dtypes[0],
-            fix="Take out the part that turns texts into numbers, and bring the numbers as data.",
-        )
-
-
-def _input_dtype(summary: ModelSummary) -> str:
-    """What samples are handed over as; a file with a quantized input is given real values, and quantizes them by its own scale."""
-    dtype = summary.input_dtypes[0]
-    if any(summary.input_quantization[:1]):
-        return "float32"
-    return dtype if dtype.startswith(("int", "uint", "bool")) else "float32"
+    for place, dtype in enumerate(summary.input_dtypes):
+        if dtype.startswith(("string", "complex", "resource", "variant")):
+            several = f", input {summary.input_names[place]}" if len(summary.input_dtypes) > 1 else ""
+            raise InputError(
+                "The model's input takes no numbers",
+                code="UNSUPPORTED_MODEL",
+                place=summary.name + several,
+                expected="floating-point numbers or integers",
+                received=dtype,
+                fix="Take out the part that turns texts into numbers, and bring the numbers as data.",
+            )
 
 
 def _output_shape(summary: ModelSummary, input_shape: tuple[int, ...], output: int) -> tuple[int, ...]:

@@ -41,11 +41,11 @@ def inspect_data(source: DataSource, model_path: Path | None, model_name: str, s
     Raises:
         InputError: The data are at fault, or do not go with the model.
     """
-    dataset = read_dataset(source, seed=seed)
+    summary = None if model_path is None else read_model_summary(model_path, name=model_name)
+    dataset = read_dataset(source, seed=seed, inputs=() if summary is None else summary.names_of_several_inputs)
     prepared: PreparedData | None = None
     expects = ""
-    if model_path is not None:
-        summary = read_model_summary(model_path, name=model_name)
+    if summary is not None:
         prepared = prepare(dataset, summary, source.task)
         dataset, expects = prepared.dataset, expected_range_in_words(summary)
     return {

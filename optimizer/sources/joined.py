@@ -26,9 +26,13 @@ class JoinedSamples:
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec:
-    """One of several inputs: its name, its shape without the batch axis, and the dtype that it is handed over in."""
+    """One of several inputs: its name, its shape without the batch axis, and the dtype that it is handed over in.
+
+    `argument` is what the .tflite's signature calls it.
+    """
 
     name: str
+    argument: str
     shape: tuple[int, ...]
     dtype: str
 

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from optimizer.conversion import LoadedSavedModel
@@ -19,7 +20,9 @@ CHUNK_BYTES = 1024**2
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def load_saved_model(path: Path, summary: ModelSummary, *, folder: Path, input_shape: tuple[int, ...]) -> LoadedSavedModel:
+def load_saved_model(
+    path: Path, summary: ModelSummary, *, folder: Path, input_shapes: Sequence[tuple[int, ...]]
+) -> LoadedSavedModel:
     """Unpack the file that `summary` was read from into `folder` and load it.
 
     Call it only with the summary of a passed preflight, and where nothing else can be reached: loading runs the model's initializers.
@@ -28,7 +31,7 @@ def load_saved_model(path: Path, summary: ModelSummary, *, folder: Path, input_s
         path: The zip archive.
         summary: What the preflight said of it.
         folder: A folder of the caller's own; the model's files stay there as long as it is used.
-        input_shape: Shape of one sample without the batch axis.
+        input_shapes: Shape of one sample without the batch axis, for each input in the summary's order.
 
     Raises:
         InputError: CHANGED where the file is not the one that was checked, LOAD_FAILED where TensorFlow cannot load it.
@@ -53,17 +56,12 @@ def load_saved_model(path: Path, summary: ModelSummary, *, folder: Path, input_s
             received=f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}",
             fix="Save the model again with tf.saved_model.save(...) or model.export(...), and zip the whole folder.",
         ) from error
-    (input_name,) = function.structured_input_signature[1]
-    (output_name,) = function.structured_outputs
-    rank = len(function.structured_input_signature[1][input_name].shape)
-    batch = (summary.input_shapes[0][0] or 1,) if rank > len(input_shape) else ()
-    return LoadedSavedModel(
-        trackable=trackable,
-        function=function,
-        input_name=input_name,
-        output_name=output_name,
-        input_shape=(*batch, *input_shape),
-    )
+    taken = function.structured_input_signature[1]
+    shapes = {}
+    for name, shape, stated in zip(summary.input_names, input_shapes, summary.input_shapes, strict=True):
+        batch = (stated[0] or 1,) if len(taken[name].shape) > len(shape) else ()
+        shapes[name] = (*batch, *shape)
+    return LoadedSavedModel(trackable=trackable, function=function, input_shapes=shapes, output_names=summary.output_names)
 
 
 def unpack(path: Path, place: str, folder: Path) -> None:

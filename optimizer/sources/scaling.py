@@ -89,23 +89,57 @@ def first_layer(summary: ModelSummary) -> LayerSummary | None:
 
 
 def expected_range_in_words(summary: ModelSummary) -> str:
-    """What the file alone says about the values that the model takes."""
-    layer = first_layer(summary)
+    """What the file alone says about the values that the model takes, for each of several inputs."""
+    if len(summary.input_shapes) == 1:
+        unknown = "the file does not say; it is found by trying the usual scalings on training samples"
+        return _expected_in_words(summary, 0, first_layer(summary)) or unknown
+    unknown = "the file does not say; values are taken as stored"
+    told = [_expected_in_words(summary, place, reader_of_input(summary, place)) for place in range(len(summary.input_shapes))]
+    return "; ".join(f"{name}: {words or unknown}" for name, words in zip(summary.input_names, told, strict=True))
+
+
+def _expected_in_words(summary: ModelSummary, place: int, layer: LayerSummary | None) -> str:
+    """What the file says about the values of one input, "" for nothing; `layer` is the first that reads them."""
     name = "" if layer is None else layer.class_name
     if layer is not None and name == "Rescaling":
         return f"raw values: the model starts with {_rescaling_in_words(layer.config)}"
     if name == "Normalization":
         return "raw values: the model starts with Normalization, which knows their mean and variance"
-    rows = 0 if layer is None else vocabulary(layer)
+    rows = rows_of_input(summary, place)
     if rows:
         return (
             f"whole numbers 0 to {rows - 1}: the model starts with {'an Embedding' if name == 'Embedding' else 'a table of them'}"
         )
-    if any(summary.input_quantization[:1]):
-        return _quantized_in_words(summary)
-    if summary.input_dtypes and summary.input_dtypes[0].startswith(("int", "uint")):
-        return f"whole numbers ({summary.input_dtypes[0]})"
-    return "the file does not say; it is found by trying the usual scalings on training samples"
+    if any(summary.input_quantization[place : place + 1]):
+        return _quantized_in_words(summary, place)
+    if summary.input_dtypes[place].startswith(("int", "uint", "bool")):
+        return f"whole numbers ({summary.input_dtypes[place]})"
+    return ""
+
+
+def reader_of_input(summary: ModelSummary, place: int) -> LayerSummary | None:
+    """The first layer that reads one of several inputs, random augmentation passed over; None where the file does not tell."""
+    taken = {_input_layer(summary, place)}
+    for layer in summary.layers:
+        if taken & set(layer.inbound):
+            if not layer.class_name.startswith("Random"):
+                return layer
+            taken.add(layer.name)
+    return None
+
+
+def rows_of_input(summary: ModelSummary, place: int) -> int:
+    """Rows of the smallest table that an input's numbers are looked up in; 0 for none."""
+    if len(summary.input_shapes) == 1:
+        layer = first_layer(summary)
+        return 0 if layer is None else vocabulary(layer)
+    taken = _input_layer(summary, place)
+    return min((rows for layer in summary.layers if taken in layer.inbound and (rows := vocabulary(layer))), default=0)
+
+
+def _input_layer(summary: ModelSummary, place: int) -> str:
+    """Name of the layer that stands for an input; those of a .tflite and SavedModel come first, in order."""
+    return summary.input_names[place] if summary.is_keras else summary.layers[place].name
 
 
 def vocabulary(layer: LayerSummary) -> int:
@@ -117,9 +151,9 @@ def vocabulary(layer: LayerSummary) -> int:
     return table[0] if len(table) > 1 else 0
 
 
-def _quantized_in_words(summary: ModelSummary) -> str:
+def _quantized_in_words(summary: ModelSummary, place: int) -> str:
     """The real values that an integer input stands for."""
-    found, dtype = summary.input_quantization[0], summary.input_dtypes[0]
+    found, dtype = summary.input_quantization[place], summary.input_dtypes[place]
     bits = dtype.lstrip("uint")
     if found is None or not bits.isdigit():
         return f"whole numbers ({dtype})"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from optimizer.conversion import argument_name, plain_name
 from optimizer.errors import InputError
 from optimizer.sources.dataset import Dataset, Split
 from optimizer.sources.joined import InputSpec, JoinedSamples
+from optimizer.sources.matching import in_words
 from optimizer.sources.sample_shapes import agreed_shape, require_word_numbers
+from optimizer.sources.scaling import rows_of_input
 from optimizer.sources.summary import ModelSummary
 from optimizer.sources.targets import SPLITS
 
@@ -18,40 +21,55 @@ def match_inputs(dataset: Dataset, summary: ModelSummary) -> tuple[Dataset, tupl
     For a model of one input the data come back as they are, without descriptions.
 
     Raises:
-        InputError: DATA_MODEL_MISMATCH, UNSUPPORTED_MODEL for several inputs or outputs of a SavedModel or .tflite.
+        InputError: DATA_MODEL_MISMATCH, UNSUPPORTED_MODEL for several inputs of a .tflite that are of any size.
     """
     samples = dataset.train.x
     count = len(summary.input_shapes)
-    if not summary.is_keras and max(count, len(summary.output_shapes)) > 1:
-        raise InputError(
-            f"The model has {count} inputs and {len(summary.output_shapes)} outputs; several of them are understood in Keras models only",
-            code="UNSUPPORTED_MODEL",
-            place=summary.name,
-            expected="one input and one output",
-            fix="Bring the Keras model that the file was made from.",
-        )
     if count == 1 and not isinstance(samples, JoinedSamples):
         return dataset, (), ()
     given = samples.arrays if isinstance(samples, JoinedSamples) else {}
     places = _places(list(given), summary)
     if places is None:
         raise _wrong_inputs(dataset, summary, given)
+    _require_fixed_sizes(summary)
     specs, notes = [], []
     for place, name in enumerate(places):
-        where = f"{dataset.name}, input {summary.input_names[place]}"
+        known = summary.input_names[place]
+        where = f"{dataset.name}, input {known}"
         shape, changes = agreed_shape(given[name].shape[1:], summary.input_shapes[place][1:], where)
-        dtype = summary.input_dtypes[place]
-        specs.append(
-            InputSpec(
-                name=summary.input_names[place],
-                shape=shape,
-                dtype=dtype if dtype.startswith(("int", "uint", "bool")) else "float32",
-            )
-        )
-        notes += [f"Input {summary.input_names[place]}: {change}" for change in changes]
+        specs.append(InputSpec(name=known, argument=_argument(known, summary), shape=shape, dtype=handed_over_as(summary, place)))
+        notes += [f"Input {known}: {change}" for change in changes]
         _check_vocabulary(dataset, summary, place, name)
     notes.append("The model has several inputs: their values are taken as they are stored, without scaling.")
     return _ordered(dataset, places), tuple(specs), tuple(notes)
+
+
+def handed_over_as(summary: ModelSummary, place: int) -> str:
+    """The dtype that samples are handed over in; a quantized input is given real values, which the file quantizes by its own scale."""
+    dtype = summary.input_dtypes[place]
+    whole = dtype.startswith(("int", "uint", "bool")) and not any(summary.input_quantization[place : place + 1])
+    return dtype if whole else "float32"
+
+
+def _argument(name: str, summary: ModelSummary) -> str:
+    if summary.format == "tflite":
+        return name
+    return argument_name(name) if summary.format == "saved_model" else plain_name(name)
+
+
+def _require_fixed_sizes(summary: ModelSummary) -> None:
+    """Raises InputError UNSUPPORTED_MODEL for a .tflite of several inputs that leaves axes open."""
+    if summary.format != "tflite":
+        return
+    for name, shape in zip(summary.input_names, summary.input_shapes, strict=True):
+        if None in shape[1:]:
+            raise InputError(
+                "A .tflite of several inputs must say how large each of them is",
+                code="UNSUPPORTED_MODEL",
+                place=f"{summary.name}, input {name}",
+                received=in_words(shape[1:]),
+                fix="Convert it again with inputs of fixed shape.",
+            )
 
 
 def _places(given: list[str], summary: ModelSummary) -> list[str] | None:
@@ -95,12 +113,9 @@ def _ordered(dataset: Dataset, places: list[str]) -> Dataset:
 
 def _check_vocabulary(dataset: Dataset, summary: ModelSummary, place: int, name: str) -> None:
     """An input that an Embedding reads takes whole numbers below its `input_dim`."""
-    readers = [
-        layer for layer in summary.layers if summary.input_names[place] in layer.inbound and layer.class_name == "Embedding"
-    ]
-    if not readers:
+    rows = rows_of_input(summary, place)
+    if not rows:
         return
-    rows = min(int(layer.config.get("input_dim", 0)) for layer in readers)
     for split in SPLITS:
         require_word_numbers(getattr(dataset, split).x.arrays[name], rows, f"{dataset.name}, {split}, input {name}")
 
@@ -114,6 +129,9 @@ def chosen_output(dataset: Dataset, summary: ModelSummary) -> int:
     wanted = dataset.output_name
     if not wanted:
         return 0
+    for place, name in enumerate(summary.output_names):
+        if wanted == name.lower():
+            return place
     for place, layer in enumerate(summary.output_layers):
         if wanted in (layer.lower(), layer.lower().split("/")[0], layer.lower().split("/")[-1], str(place)):
             return place
@@ -121,17 +139,20 @@ def chosen_output(dataset: Dataset, summary: ModelSummary) -> int:
         "The labels name an output that the model does not have",
         code="DATA_MODEL_MISMATCH",
         place=f"{dataset.name} with {summary.name}",
-        expected="one of " + ", ".join(f"y_train_{layer}" for layer in summary.output_layers),
+        expected="one of " + ", ".join(f"y_train_{name}" for name in summary.names_of_outputs),
         received=f"y_train_{wanted}",
     )
 
 
 def output_note(summary: ModelSummary, output: int) -> tuple[str, ...]:
     """What is said of a model of several outputs."""
-    if len(summary.output_layers) == 1:
+    names = summary.names_of_outputs
+    if len(names) == 1:
         return ()
-    others = ", ".join(layer for place, layer in enumerate(summary.output_layers) if place != output)
+    others = ", ".join(name for place, name in enumerate(names) if place != output)
+    if not summary.is_keras:
+        return (f"The output {names[output]} is measured; the others ({others}) stay in the file.",)
     return (
-        f"The output {summary.output_layers[output]} is trained with the labels and measured; training holds the others ({others}) near "
+        f"The output {names[output]} is trained with the labels and measured; training holds the others ({others}) near "
         "what the original gives.",
     )

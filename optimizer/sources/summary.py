@@ -55,6 +55,8 @@ OPERATOR_KINDS = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "LSTM",
 }
 """The Keras class that each operator (of LiteRT, in capitals, and of TensorFlow) stands for."""
+ROUNDED = "FakeQuant"
+"""What the names of TensorFlow's ops begin with that round weights in a model trained to be quantized."""
 WHOLE_MODEL = "the whole model"
 """What stands for a layer's name in a finding that holds for all layers."""
 
@@ -129,7 +131,8 @@ class ModelSummary:
     `format` is "keras" (tf-keras .keras), "h5", "saved_model" or "tflite"; shapes have the batch axis first; `training_config` is what
     the file says about loss and metrics, empty where it was saved without. `input_quantization` has an entry for each input of a
     .tflite, None where it takes values as they are. `keras_version` is the Keras 3 that wrote the file ("3.15.1"), empty otherwise; layers
-    are then those of the translation into tf-keras.
+    are then those of the translation into tf-keras. `input_names` and `output_names` are what a caller of the model says; `output_layers`
+    are the layers that make the outputs.
     """
 
     name: str
@@ -143,6 +146,7 @@ class ModelSummary:
     output_layers: tuple[str, ...]
     input_dtypes: tuple[str, ...] = ("float32",)
     input_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
     input_quantization: tuple[Quantization | None, ...] = ()
     training_config: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -152,6 +156,16 @@ class ModelSummary:
     def is_keras(self) -> bool:
         """Whether the file holds a Keras model, which can be trained further."""
         return self.format not in ("saved_model", "tflite")
+
+    @property
+    def names_of_several_inputs(self) -> tuple[str, ...]:
+        """What several inputs are called, as arrays of data name them (x_train_<input>); empty for a model of one input."""
+        return self.input_names if len(self.input_shapes) > 1 else ()
+
+    @property
+    def names_of_outputs(self) -> tuple[str, ...]:
+        """What the outputs are called towards a person: by the file's signature, or by the layers that make them."""
+        return self.output_names or self.output_layers
 
     @property
     def parameters(self) -> int:
@@ -216,6 +230,7 @@ class ModelSummary:
             "output_layers": list(self.output_layers),
             "input_dtypes": list(self.input_dtypes),
             "input_names": list(self.input_names),
+            "output_names": list(self.output_names),
             "input_quantization": [None if found is None else found.to_json() for found in self.input_quantization],
             "output_activation": self.output_activation,
             "training_config": dict(self.training_config),
@@ -250,6 +265,7 @@ def model_summary_from_json(record: Mapping[str, Any]) -> ModelSummary:
         output_layers=tuple(record["output_layers"]),
         input_dtypes=tuple(record["input_dtypes"]),
         input_names=tuple(record.get("input_names", ())),
+        output_names=tuple(record.get("output_names", ())),
         input_quantization=tuple(
             None if found is None else Quantization(**found) for found in record.get("input_quantization", [])
         ),

@@ -19,7 +19,8 @@ from pages.components.upload import draw_upload
 
 TYPES = ("npz", "csv", "zip")
 FORMATS = (
-    ".npz with x_train, y_train, x_test, y_test (or x, y); .csv with a label column; .zip with one folder of images a class. "
+    ".npz with x_train, y_train, x_test, y_test (or x, y; for a model of several inputs x_train_<input> for each); "
+    ".csv with a label column; .zip with one folder of images a class. "
     "Labels may be class numbers, one-hot, 0 or 1 for each of several labels, numbers to predict, or a class a step or pixel. "
     "Where there is no test part, a fixed, stratified fifth is set aside."
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from optimizer.runs.run import Project
@@ -29,8 +31,8 @@ def draw_model(project: Project) -> None:
 
 
 def _draw_checks(model: ModelSummary, expects: str) -> None:
-    inputs = ", ".join(shape_text(shape) for shape in model.input_shapes)
-    outputs = ", ".join("unknown" if shape is None else shape_text(shape) for shape in model.output_shapes)
+    inputs = _named(model.input_names, [shape_text(shape) for shape in model.input_shapes])
+    outputs = _named(model.names_of_outputs, ["unknown" if shape is None else shape_text(shape) for shape in model.output_shapes])
     lines = [
         f"Format: {format_text(model)}",
         f"Safe to load: {_safety(model)}",
@@ -43,6 +45,13 @@ def _draw_checks(model: ModelSummary, expects: str) -> None:
             st.markdown(f":green[:material/check:] {literal(line, 300)}")
         for note in model.notes:
             st.markdown(f":orange[:material/info:] {literal(note, 300)}")
+
+
+def _named(names: Sequence[str], shapes: Sequence[str]) -> str:
+    """Shapes, with their names where there are several."""
+    if len(shapes) == 1:
+        return shapes[0]
+    return ", ".join(f"{name} ({shape})" for name, shape in zip(names, shapes, strict=True))
 
 
 def _safety(model: ModelSummary) -> str:

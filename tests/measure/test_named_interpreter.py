@@ -41,10 +41,10 @@ def test_every_output_is_that_of_the_keras_model(model: Any) -> None:
     content = convert(model)
     inputs = [TABLE[:7], WORDS[:7].astype(np.int32)]
     for place, expected in enumerate(model(inputs)):
-        found = run_named(content, [inputs], inputs=["zeta", "alpha"], output=place)
+        found = run_named(content, [inputs], inputs=["zeta", "alpha"], output=f"output_{place}")
         np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
     with pytest.raises(RunError, match="other inputs"):
-        run_named(content, [inputs], inputs=["zeta", "beta"], output=0)
+        run_named(content, [inputs], inputs=["zeta", "beta"], output="output_0")
 
 
 @pytest.mark.parametrize(

@@ -127,12 +127,13 @@ def test_several_samples_at_a_time_are_noted(summary_of: Summarize) -> None:
     assert "5 samples at a time" in summary_of(dense, (5, 4)).notes[0]
 
 
-def test_several_inputs_are_shown_and_refused_with_data(summary_of: Summarize, data: Dataset) -> None:
+def test_several_inputs_are_shown_and_ask_for_an_array_each(summary_of: Summarize, data: Dataset) -> None:
     summary = summary_of(lambda a, b: dense(a + b), (1, 4), (1, 4))
-    assert len(summary.input_shapes) == 2
+    assert len(summary.input_shapes) == len(summary.input_names) == 2
     with pytest.raises(InputError) as caught:
         prepare(data, summary)
-    assert caught.value.code == "UNSUPPORTED_MODEL"
+    assert caught.value.code == "DATA_MODEL_MISMATCH"
+    assert all(f"x_train_{name}" in caught.value.expected for name in summary.input_names)
 
 
 def test_word_numbers_beyond_the_table_are_refused_before_they_are_looked_up(summary_of: Summarize, data: Dataset) -> None:

@@ -14,7 +14,7 @@ from optimizer.sources.dataset import Dataset, Task
 from optimizer.sources.fit import prepare
 from optimizer.sources.joined import JoinedSamples
 from optimizer.sources.readers import read_dataset
-from optimizer.sources.scaling import scaling_candidates, value_range
+from optimizer.sources.scaling import expected_range_in_words, scaling_candidates, value_range
 from optimizer.sources.summary import LayerSummary, ModelSummary
 
 NUMBER = 40
@@ -94,6 +94,29 @@ def test_arrays_that_no_input_takes_are_refused_with_the_names_to_use(tmp_path: 
     assert refused(other, model()).expected == "one input: x_train"
     shaped = read(tmp_path, x_left=RIGHT, x_right=LEFT, y=Y)
     assert "Right" in refused(shaped, two_inputs()).place
+
+
+def test_a_file_without_samples_is_told_the_names_of_the_inputs(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", left=LEFT, right=RIGHT)
+    with pytest.raises(InputError) as caught:
+        read_dataset(DataSource(name="d.npz", path=tmp_path / "d.npz"), seed=0, inputs=two_inputs().names_of_several_inputs)
+    assert caught.value.code == "MISSING_ARRAY"
+    assert caught.value.expected.startswith("x_train_Right, x_train_left (or x_train_0, x_train_1, ... in that order), y_train")
+    assert "x_train_Right=..., x_train_left=..., y_train=..., x_test_Right=..." in caught.value.fix
+    with pytest.raises(InputError) as caught:
+        read_dataset(DataSource(name="d.npz", path=tmp_path / "d.npz"), seed=0)
+    assert "for a model of several inputs x_train_<input> for each" in caught.value.expected
+
+
+def test_the_values_of_each_input_are_told(tmp_path: Path) -> None:
+    words = LayerSummary(name="words", class_name="Embedding", config={"input_dim": 5}, inbound=("Right",))
+    scaled = LayerSummary(name="scaled", class_name="Rescaling", config={"scale": 1 / 255}, inbound=("left",))
+    summary = two_inputs(layers=(*model().layers, words, scaled))
+    assert expected_range_in_words(summary) == (
+        "Right: whole numbers 0 to 4: the model starts with an Embedding; left: raw values: the model starts with Rescaling (x / 255)"
+    )
+    told = expected_range_in_words(two_inputs())
+    assert told == "Right: whole numbers (int32); left: the file does not say; values are taken as stored"
 
 
 def test_word_numbers_of_one_input_are_checked(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""PTQ of models that loop over time or look words up."""
+"""PTQ of models that loop over time or look words up, and with int16 activations."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from optimizer.context import Event, RunContext
-from optimizer.errors import RunError
+from optimizer.errors import InputError, RunError
 from optimizer.litert_file import LiteRTFile
 from optimizer.measure.interpreter import run
 from optimizer.model import Model
 from optimizer.sources.dataset import Dataset, PreparedData, Split, Task
+from optimizer.sources.preflight import read_model_summary
 from optimizer.techniques.quantization.post_training_quantization import PostTrainingQuantization
 
 
@@ -81,3 +82,84 @@ def test_a_sample_does_not_remember_the_one_before(tmp_path: Path) -> None:
     assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in [operator.name for operator in LiteRTFile(content).operators]
     outputs = run(content, [(x, None)])
     np.testing.assert_allclose(outputs, np.asarray(context.original.keras(x)), atol=1e-4)
+
+
+def int16_file(model: Any, samples: Any) -> bytes:
+    """What TensorFlow's converter alone makes of a model with int16 activations."""
+    import tensorflow as tf
+
+    from optimizer.conversion import convert, representative_dataset
+
+    def configure(converter: Any) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = representative_dataset(model, samples)
+        int16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        converter.target_spec.supported_ops = [int16, tf.lite.OpsSet.TFLITE_BUILTINS]
+
+    return convert(model, configure)
+
+
+def pictures(body: Any, folder: Path) -> RunContext:
+    """A convolution of 8 x 8 pictures, and `body` behind it."""
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(0)
+    taken = tf.keras.Input((8, 8, 4))
+    model = tf.keras.Model(taken, body(tf.keras.layers.Conv2D(4, 3, padding="same")(taken)))
+    part = Split(x=np.random.default_rng(0).normal(size=(24, 8, 8, 4)).astype(np.float32), y=None)
+    parts = dict.fromkeys(("train", "calibration", "validation", "test"), part)
+    dataset = Dataset(name="pictures", sha256="", kind="arrays", labels="none", class_names=(), **parts)
+    shapes: dict[str, Any] = {"input_shape": (8, 8, 4), "output_shape": model.output_shape[1:], "input_dtype": "float32"}
+    data = PreparedData(dataset=dataset, task=Task.UNLABELLED, from_logits=False, **shapes)
+    return RunContext(seed=0, data=data, original=Model(keras=model), work_folder=folder, report=lambda event: None)
+
+
+def attention(x: Any) -> Any:
+    import tensorflow as tf
+
+    steps = tf.keras.layers.Reshape((16, 16))(x)
+    mixed = tf.keras.layers.MultiHeadAttention(2, 8)(steps, steps)
+    return tf.keras.layers.LayerNormalization()(mixed + steps)
+
+
+def chosen(x: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.where(x > 0.0, x, x * 0.2) + tf.reduce_sum(x, -1, keepdims=True)
+
+
+def recurrent(x: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.keras.layers.LSTM(4, unroll=True)(tf.keras.layers.Reshape((8, 32))(x))
+
+
+def grouped(x: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.keras.layers.GroupNormalization(groups=2)(x)
+
+
+def offset_of_zeros(x: Any) -> Any:
+    import tensorflow as tf
+
+    return np.zeros(4, np.float32) - tf.sigmoid(x)
+
+
+@pytest.mark.parametrize("body", [attention, chosen, recurrent, grouped, offset_of_zeros])
+def test_int16_activations_compute_what_the_model_does(tmp_path: Path, body: Any) -> None:
+    """LiteRT aborted the process on normalizations, and SELECT and SUM were wrong without a word."""
+    context = pictures(body, tmp_path)
+    result = PostTrainingQuantization(activations="int16").apply(context.original, context)
+    x = context.data.dataset.test.x
+    wanted, given = np.asarray(context.original.keras(x)), run(result.content, [(x, None)])
+    assert np.linalg.norm(wanted - given) < 0.015 * np.linalg.norm(wanted)
+
+
+def test_a_file_that_would_abort_the_process_is_refused_before_it_runs(tmp_path: Path) -> None:
+    context = pictures(grouped, tmp_path)
+    (tmp_path / "aborts.tflite").write_bytes(int16_file(context.original.keras, context.data.dataset.calibration.x))
+    with pytest.raises(InputError) as caught:
+        read_model_summary(tmp_path / "aborts.tflite", name="aborts.tflite")
+    assert "scale is 0" in caught.value.what
+    assert "quantize it here" in caught.value.fix

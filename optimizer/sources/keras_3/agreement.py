@@ -119,7 +119,7 @@ def compare_with_original(path: Path, summary: ModelSummary, model: Any, *, seed
     gc.collect()  # The original goes before more memory is asked for.
     if isinstance(wanted, str):
         return Agreement(reason=wanted)
-    found = _difference(wanted, _outputs(model, samples), len(samples[0]))
+    found = _difference(wanted, _outputs(model, samples, summary), len(samples[0]))
     if found.relative is not None and found.relative > LIMIT:
         return _in_double_precision(path, summary, model, samples, found)
     return found
@@ -133,7 +133,7 @@ def _in_double_precision(path: Path, summary: ModelSummary, model: Any, samples:
         return found
     exact = type(model).from_config(with_floats(model.get_config(), "float64"))
     exact.set_weights(model.get_weights())
-    again = _difference(wanted, _outputs(exact, samples), len(samples[0]))
+    again = _difference(wanted, _outputs(exact, samples, summary), len(samples[0]))
     return dataclasses.replace(again, rounding=found.relative or 0.0)
 
 
@@ -150,11 +150,25 @@ def require_agreement(agreement: Agreement, summary: ModelSummary) -> None:
         )
 
 
-def _outputs(model: Any, samples: list[Array]) -> list[Array]:
+def _outputs(model: Any, samples: list[Array], summary: ModelSummary) -> list[Array]:
     import tensorflow as tf
 
-    inputs = [tf.constant(array) for array in samples]
-    return [np.asarray(item) for item in tf.nest.flatten(model(inputs[0] if len(inputs) == 1 else inputs, training=False))]
+    def answer(part: list[Array]) -> list[Array]:
+        inputs = [tf.constant(array) for array in part]
+        return [np.asarray(item) for item in tf.nest.flatten(model(inputs[0] if len(inputs) == 1 else inputs, training=False))]
+
+    return _in_turn(answer, samples, summary)
+
+
+def _in_turn(answer: Callable[[list[Array]], list[Array]], samples: list[Array], summary: ModelSummary) -> list[Array]:
+    """Each output for all samples, given one at a time: a large model's activations, which are all kept, would need several times the memory.
+
+    Where an input insists on a number of samples, they are given at once.
+    """
+    if any(shape[0] is not None for shape in summary.input_shapes):
+        return answer(samples)
+    answers = [answer([array[number : number + 1] for array in samples]) for number in range(len(samples[0]))]
+    return [np.stack([one[0] if one.shape[:1] == (1,) else one for one in output]) for output in zip(*answers, strict=True)]
 
 
 def _outputs_of_original(path: Path, summary: ModelSummary, samples: list[Array], dtype: str) -> list[Array] | str:
@@ -170,8 +184,12 @@ def _outputs_of_original(path: Path, summary: ModelSummary, samples: list[Array]
             # TensorFlow's own functions as activations: Keras 3 writes their names, and does not find them again.
             with keras.saving.custom_object_scope({"softmax_v2": keras.activations.softmax, "swish": keras.activations.silu}):
                 model = keras.saving.load_model(named, compile=False, safe_mode=True)
-            inputs = keras.tree.pack_sequence_as(model._inputs_struct, samples) if len(samples) > 1 else samples[0]
-            return [np.asarray(item) for item in keras.tree.flatten(model(inputs, training=False))]
+
+            def answer(part: list[Array]) -> list[Array]:
+                inputs = keras.tree.pack_sequence_as(model._inputs_struct, part) if len(part) > 1 else part[0]
+                return [np.asarray(item) for item in keras.tree.flatten(model(inputs, training=False))]
+
+            return _in_turn(answer, samples, summary)
         # Keras 3 cannot load all that it has written (a .h5 with operations, files of other versions), in many ways.
         except Exception as error:  # noqa: BLE001
             lines = str(error).strip().splitlines()

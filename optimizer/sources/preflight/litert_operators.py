@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optimizer.errors import InputError
 from optimizer.sources.preflight.flatbuffer import Table
-from optimizer.sources.preflight.litert_schema import FEWEST_INPUTS, OPERATORS, OPTIONAL_INPUTS, REFUSED_OPERATORS, TABLES
+from optimizer.sources.preflight.litert_schema import FEWEST_INPUTS, OPERATORS, OPTIONAL_INPUTS, REFUSED_OPERATORS, TABLES, TYPES
 
 ABSENT = -1
 
@@ -53,7 +53,9 @@ def check_operators(subgraphs: list[Table], names: list[str], buffers: list[int]
     calls: list[set[int]] = []
     for number, subgraph in enumerate(subgraphs):
         where = place if len(subgraphs) == 1 else f"{place}, subgraph {number}"
-        constant = [buffers[tensor.number("Buffer")] > 0 for tensor in subgraph.tables("Tensors")]
+        tensors = subgraph.tables("Tensors")
+        constant = [buffers[tensor.number("Buffer")] > 0 for tensor in tensors]
+        _check_int16_sums(subgraph, names, [_is_int16_of_scale_0(tensor) for tensor in tensors], where)
         called: set[int] = set()
         for position, operator in enumerate(subgraph.tables("Operators")):
             called |= _check_operator(operator, names, constant, len(subgraphs), f"{where}, operator {position}")
@@ -88,6 +90,30 @@ def _check_operator(operator: Table, names: list[str], constant: list[bool], sub
     if any(not 0 <= number < subgraphs for number in called):
         raise _bad(where, "a subgraph that is not there")
     return called
+
+
+def _is_int16_of_scale_0(tensor: Table) -> bool:
+    if TYPES[tensor.number("Type", "B")][0] != "INT16":
+        return False
+    quantization = tensor.table("Quantization")
+    return quantization is not None and 0.0 in quantization.values("Scale", "<f4")
+
+
+def _check_int16_sums(subgraph: Table, names: list[str], of_scale_0: list[bool], place: str) -> None:
+    """LiteRT aborts the process where it adds or subtracts int16 values of scale 0. Raises InputError BAD_TFLITE."""
+    if not any(of_scale_0):
+        return
+    for position, operator in enumerate(subgraph.tables("Operators")):
+        name = names[operator.number("OpcodeIndex")] if operator.number("OpcodeIndex") < len(names) else ""
+        tensors = (int(n) for field in ("Inputs", "Outputs") for n in operator.values(field))
+        if name in ("ADD", "SUB") and any(of_scale_0[n] for n in tensors if 0 <= n < len(of_scale_0)):
+            raise InputError(
+                "LiteRT aborts the process on int16 values whose scale is 0",
+                code="BAD_TFLITE",
+                place=f"{place}, operator {position} ({name})",
+                received="a constant of zeros, as TensorFlow's converter makes it of an untrained offset",
+                fix="Bring the float .tflite or the Keras model, and quantize it here; or convert it with int8 activations.",
+            )
 
 
 def _called(operator: Table) -> set[int]:

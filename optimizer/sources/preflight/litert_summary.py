@@ -84,6 +84,8 @@ class _Reader:
             output_shapes=tuple(self._shape(0, tensor) for tensor in outputs),
             output_layers=tuple(self._makers[0, tensor].name for tensor in outputs),
             input_dtypes=tuple(self._type(0, tensor).lower() for tensor in inputs),
+            input_names=self._file.input_names,
+            output_names=self._file.output_names,
             input_quantization=tuple(self._quantization(0, tensor) for tensor in inputs),
             notes=tuple(self._notes()),
         )
@@ -208,6 +210,11 @@ class _Reader:
         if reduced:
             count = sum(kind in reduced for kind in kernels)
             notes.append(f"Already quantized: {count} of {len(kernels)} kernels are stored as {' and '.join(reduced)}.")
+        inputs = [self._shape(0, tensor) for tensor in self._file.inputs]
+        if len(inputs) > 1 and any(None in shape[1:] for shape in inputs):
+            notes.append(
+                "It leaves the size of one of its inputs open, so it cannot be measured: convert it again with fixed shapes."
+            )
         signatures = len(self._file.model.signatureDefs or [])
         if signatures > 1:
             notes.append(f"The file has {signatures} signatures; its first graph is measured.")

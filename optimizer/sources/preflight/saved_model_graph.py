@@ -16,6 +16,8 @@ META_INFO, GRAPH, SAVER, COLLECTIONS, SIGNATURES, ASSETS, OBJECTS = 1, 2, 3, 4, 
 ATTRIBUTE_TENSOR, ATTRIBUTE_SHAPE, ATTRIBUTE_LIST, ATTRIBUTE_FUNCTION, ATTRIBUTE_TYPE = 8, 7, 1, 10, 6
 """Fields of tensorflow.AttrValue."""
 STORED_ATTRIBUTES = {("VarHandleOp", "shape"), ("VarHandleOp", "dtype"), ("Const", "value")}
+COMPUTED_TYPES = ("T", "Ta")
+"""Attributes that say in which type an op computes."""
 ASSET_COLLECTION = "saved_model_assets"
 
 
@@ -23,7 +25,7 @@ ASSET_COLLECTION = "saved_model_assets"
 class GraphNode:
     """One node: its op (a function's name where it calls one directly), what feeds it, the functions that its attributes name.
 
-    `shape` and `dtype` (a number of tensorflow.DataType) are those of a variable or constant.
+    `shape` is that of a variable or constant, `dtype` (a number of tensorflow.DataType) its type, or the one that an op computes in.
     """
 
     name: str
@@ -96,7 +98,7 @@ class _Reader:
             for value in wire.messages(entry, 2):
                 calls += _called(value)
                 self._check_sizes(op, key, value, f"{self._place}, {where}, node {name}")
-                if (op, key) in STORED_ATTRIBUTES:
+                if (op, key) in STORED_ATTRIBUTES or key in COMPUTED_TYPES:
                     shape, dtype = _stored(value, shape, dtype)
         return GraphNode(name=name, op=op, inputs=tuple(wire.texts(data, 3)), calls=tuple(calls), shape=shape, dtype=dtype)
 

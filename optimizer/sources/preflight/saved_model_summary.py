@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from optimizer.errors import InputError
 from optimizer.sources.preflight.saved_model_graph import GraphNode, MetaGraph, Signature, TensorInfo
-from optimizer.sources.summary import LayerSummary, ModelSummary, batched, common_folder
+from optimizer.sources.summary import ROUNDED, LayerSummary, ModelSummary, batched, common_folder
 
 SIGNATURE = "serving_default"
 SERVING_TAG = "serve"
@@ -45,8 +46,25 @@ ENDINGS = {
     "Relu": "relu",
     "Relu6": "relu6",
 }
+MULTIPLYING = frozenset(
+    {
+        "MatMul",
+        "BatchMatMul",
+        "BatchMatMulV2",
+        "BatchMatMulV3",
+        "Conv2D",
+        "Conv3D",
+        "DepthwiseConv2dNative",
+        "Conv2DBackpropInput",
+    }
+)
+FLOAT_KERNELS = MULTIPLYING | {"BiasAdd", "Softmax", "Relu", "Relu6", "Sigmoid", "Tanh", "MaxPool", "AvgPool", "FusedBatchNormV3"}
+"""Ops that LiteRT computes in float32 only; in another floating-point type the converter refuses the model."""
 NO_COMPUTATION = frozenset({"NoOp", "Assert", "AssignVariableOp", "VarHandleOp", "Const", "Placeholder"})
 OLD_VARIABLES = frozenset({"Variable", "VariableV2"})
+DIGITS = re.compile(r"([0-9]+)")
+NARROW = frozenset({"float16", "bfloat16", "int8", "uint8"})
+"""Types of variables that are widened before they are used."""
 MAX_VISITS = 200_000
 MAX_DEPTH = 60
 """Nodes and nested calls that are followed; functions that call each other twice could multiply them without end."""
@@ -73,9 +91,11 @@ def summarize_saved_model(graphs: Sequence[MetaGraph], *, name: str, sha256: str
 
     Raises:
         InputError: NO_SIGNATURE where there is nothing named serving_default, UNSUPPORTED_MODEL for inputs of unknown rank
-            and for variables of TensorFlow 1.
+            for variables of TensorFlow 1, and for multiplications in another type than float32.
     """
     graph, signature = _serving(graphs, name)
+    # The file keeps them in no order: numbers in names put output_2 before output_10.
+    signature = Signature(inputs=_in_order(signature.inputs), outputs=_in_order(signature.outputs))
     if any(node.op in OLD_VARIABLES for node in graph.nodes):
         raise InputError(
             "The SavedModel holds variables of TensorFlow 1, which its converter does not take any more",
@@ -93,9 +113,10 @@ def summarize_saved_model(graphs: Sequence[MetaGraph], *, name: str, sha256: str
             )
     others = sorted(set(graph.signatures) - {SIGNATURE, "__saved_model_init_op"})
     notes = [f"It has other signatures too ({', '.join(others[:3])}); {SIGNATURE} is the one that is used."] if others else []
-    trace = _Trace(graph)
+    trace = _Trace(graph, name)
     try:
         layers, endings = trace.served(signature)
+        notes += trace.notes()
     except _TooLargeError:
         layers, endings = _variables(graph), {}
         notes.append("The graph is too deeply nested to tell which op uses which variable; its variables stand for the layers.")
@@ -118,7 +139,15 @@ def summarize_saved_model(graphs: Sequence[MetaGraph], *, name: str, sha256: str
         output_shapes=tuple(None if info.shape is None else batched(info.shape) for info in signature.outputs.values()),
         output_layers=tuple(outputs.values()),
         input_dtypes=tuple(TYPES.get(info.dtype, "unknown") for info in signature.inputs.values()),
+        input_names=tuple(signature.inputs),
+        output_names=tuple(signature.outputs),
         notes=tuple(notes),
+    )
+
+
+def _in_order(infos: dict[str, TensorInfo]) -> dict[str, TensorInfo]:
+    return dict(
+        sorted(infos.items(), key=lambda item: [int(part) if part.isdecimal() else part for part in DIGITS.split(item[0])])
     )
 
 
@@ -169,8 +198,9 @@ def _variables(graph: MetaGraph) -> list[LayerSummary]:
 class _Trace:
     """Follows the served graph through its functions, from the variables to the ops that use them."""
 
-    def __init__(self, graph: MetaGraph) -> None:
-        self._graph = graph
+    def __init__(self, graph: MetaGraph, place: str) -> None:
+        self._graph, self._place = graph, place
+        self._narrow: set[str] = set()
         self._layers: dict[str, LayerSummary] = {}
         self._counted: set[str] = set()
         self._visits = 0
@@ -212,6 +242,8 @@ class _Trace:
         self._visits += 1
         if self._visits > MAX_VISITS:
             raise _TooLargeError
+        if node.op == "VarHandleOp" and TYPES.get(node.dtype) in NARROW:
+            self._narrow.add(TYPES[node.dtype])
         if node.op == "VarHandleOp" or (node.op == "Const" and TYPES.get(node.dtype) in FLOAT_TYPES):
             return [_Value(stored=node.name, shape=node.shape or ())]
         inputs = [self._look_up(known, tensor) for tensor in node.inputs if not tensor.startswith("^")]
@@ -221,10 +253,38 @@ class _Trace:
             return max((self._call(name, inputs, depth) for name in called), key=len) or [_Value()]
         if inputs and (node.op in SAME_VALUES or (node.op in PASSING_ON and inputs[0].stored)):
             return [inputs[0]]
+        if not all(value.stored for value in inputs):
+            self._require_kernel(node)
         if node.op not in NO_COMPUTATION:
             self._use(node, inputs)
         ending = ENDINGS.get(node.op) or (inputs[0].ending if node.op in PASSING_ON and inputs else "")
         return [_Value(ending=ending)]
+
+    def _require_kernel(self, node: GraphNode) -> None:
+        """Raises InputError UNSUPPORTED_MODEL for an op that LiteRT does not compute in this type."""
+        kind = TYPES.get(node.dtype, "float32")
+        floats = kind in FLOAT_TYPES and node.op in FLOAT_KERNELS
+        if kind != "float32" and (floats or node.op in MULTIPLYING):
+            raise InputError(
+                f"The SavedModel computes in {kind}, for which LiteRT has no kernel",
+                code="UNSUPPORTED_MODEL",
+                place=f"{self._place}, op {node.name} ({node.op})",
+                expected="float32; weights may be stored in fewer bits and cast to it",
+                fix="Build the model with the policy float32 (keras.mixed_precision.set_global_policy('float32')), give it the weights "
+                "(set_weights), and export it again.",
+            )
+
+    def notes(self) -> list[str]:
+        """What a person should know of the types, once the graph has been followed."""
+        found = []
+        if self._narrow:
+            kinds = " and ".join(sorted(self._narrow))
+            found.append(f"It stores weights as {kinds} and computes in float32: the baseline holds them as float32.")
+        if any(layer.class_name.startswith(ROUNDED) for layer in self._layers.values()):
+            found.append(
+                "It was trained to be quantized: its weights are rounded where they are used. Int8 weights and activations fit it."
+            )
+        return found
 
     def _call(self, name: str, inputs: list[_Value], depth: int) -> list[_Value]:
         arguments, results = self._graph.interfaces[name]

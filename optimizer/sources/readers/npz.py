@@ -6,7 +6,7 @@ import math
 import re
 import tokenize
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,10 +30,12 @@ NAMED = re.compile(r"(x_train|x_test|y_train|y_test|x(?!_train|_test)|y(?!_train
 KNOWN_NAMES = "x_train, y_train, x_test, y_test, or x and y, or x alone"
 
 
-def read_npz(path: Path, name: str) -> Parts:
+def read_npz(path: Path, name: str, inputs: Sequence[str] = ()) -> Parts:
     """Read x_train, y_train and, where they are, x_test and y_test; or x and y; or x alone.
 
     A model of several inputs takes x_train_<input> (or x_train_0, x_train_1) for each, one of several outputs y_train_<output>.
+
+    `inputs` are the names of the inputs of a model that has several, for errors.
 
     Labels of the test part alone are fine for anomaly detection: an autoencoder learns from normal samples without labels.
 
@@ -49,9 +51,9 @@ def read_npz(path: Path, name: str) -> Parts:
         # A file that holds a test split only: all that a second file for the test split needs.
         x, y, x_test, y_test = x_test, y_test, None, None
     if x is None:
-        raise _missing(name, KNOWN_NAMES, names)
+        raise _missing(name, _names_of_samples(inputs), names, inputs)
     if x_test is not None and y is not None and y_test is None:
-        raise _missing(name, "y_test beside y_train", names)
+        raise _missing(name, "y_test beside y_train", names, inputs)
     return Parts(x=_single(x), y=y, x_test=_single(x_test), y_test=y_test, kind="arrays", output_name=output_name, notes=notes)
 
 
@@ -85,14 +87,23 @@ def _named_output(arrays: Mapping[str, Array]) -> tuple[str, tuple[str, ...]]:
     return found[0], (f"The labels are those of the output {found[0]}.{left}",)
 
 
-def _missing(name: str, expected: str, names: list[str]) -> InputError:
+def _names_of_samples(inputs: Sequence[str]) -> str:
+    if not inputs:
+        return f"{KNOWN_NAMES}; for a model of several inputs x_train_<input> for each of them"
+    listed = ", ".join(f"x_train_{name}" for name in inputs)
+    return f"{listed} (or x_train_0, x_train_1, ... in that order), y_train, and likewise x_test_... and y_test; or x_... and y"
+
+
+def _missing(name: str, expected: str, names: list[str], inputs: Sequence[str]) -> InputError:
+    samples = ", ".join(f"x_train_{one}=..." for one in inputs) or "x_train=..."
+    tests = ", ".join(f"x_test_{one}=..." for one in inputs) or "x_test=..."
     return InputError(
         "An array is missing",
         code="MISSING_ARRAY",
         place=name,
         expected=expected,
         received=", ".join(sorted(names)) or "no array at all",
-        fix="Save it with np.savez_compressed(path, x_train=..., y_train=..., x_test=..., y_test=...).",
+        fix=f"Save it with np.savez_compressed(path, {samples}, y_train=..., {tests}, y_test=...).",
     )
 
 

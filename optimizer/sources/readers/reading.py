@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,20 +22,25 @@ from optimizer.sources.readers.parts import MAX_SAMPLES, Parts, file_sha256
 from optimizer.sources.readers.splits import split_indices
 from optimizer.sources.readers.table import read_csv
 
-Reader = Callable[[Path, str, str], Parts]
+Reader = Callable[[Path, str, str, Sequence[str]], Parts]
 
 READERS: dict[str, Reader] = {
-    ".npz": lambda path, name, label: read_npz(path, name),
-    ".csv": read_csv,
-    ".zip": lambda path, name, label: read_image_folders(path, name),
+    ".npz": lambda path, name, label, inputs: read_npz(path, name, inputs),
+    ".csv": lambda path, name, label, inputs: read_csv(path, name, label),
+    ".zip": lambda path, name, label, inputs: read_image_folders(path, name),
 }
-"""Reader of each extension: (path, name for errors, label column) -> Parts."""
+"""Reader of each extension: (path, name for errors, label column, names of a model's several inputs) -> Parts."""
 
 
-def read_dataset(source: DataSource, *, seed: int) -> Dataset:
+def read_dataset(source: DataSource, *, seed: int, inputs: Sequence[str] = ()) -> Dataset:
     """Read a file or a bundled set, and split it into train, calibration, validation and test.
 
     The same source and seed give the same splits. Where the data bring a test part it is the test split, untouched.
+
+    Args:
+        source: The file, or the name of a bundled set.
+        seed: Of the splits.
+        inputs: Names of the inputs of a model that has several, for an error that says what to bring.
 
     Raises:
         InputError: The data are at fault; see the readers for the codes.
@@ -44,10 +49,10 @@ def read_dataset(source: DataSource, *, seed: int) -> Dataset:
         parts = read_bundled(source.name)
         sha256 = parts_sha256(parts)
     else:
-        parts = _read_file(source.path, source.name, source.label)
+        parts = _read_file(source.path, source.name, source.label, inputs)
         sha256 = file_sha256(source.path)
     if source.test_path is not None:
-        parts = _with_test_file(parts, source)
+        parts = _with_test_file(parts, source, inputs)
         sha256 = hashlib.sha256(f"{sha256}{file_sha256(source.test_path)}".encode()).hexdigest()
     for place, x in parts_of(parts.x, f"{source.name}, x").items():
         _check_samples(x, parts.y, place)
@@ -58,7 +63,7 @@ def read_dataset(source: DataSource, *, seed: int) -> Dataset:
     return _split(parts, labels, y, y_test, name=source.name, sha256=sha256, seed=seed)
 
 
-def _read_file(path: Path, name: str, label: str) -> Parts:
+def _read_file(path: Path, name: str, label: str, inputs: Sequence[str]) -> Parts:
     suffix = Path(name).suffix.lower()
     reader = READERS.get(suffix)
     if reader is None:
@@ -73,17 +78,17 @@ def _read_file(path: Path, name: str, label: str) -> Parts:
         raise InputError("There is no such file", code="NOT_FOUND", place=name)
     if path.stat().st_size == 0:
         raise InputError("The file is empty", code="EMPTY", place=name)
-    return reader(path, name, label)
+    return reader(path, name, label, inputs)
 
 
-def _with_test_file(parts: Parts, source: DataSource) -> Parts:
+def _with_test_file(parts: Parts, source: DataSource, inputs: Sequence[str]) -> Parts:
     """The same data with the test split of a second file (its x_test where it has one, all of it otherwise)."""
     path = source.test_path
     if path is None:
         return parts
     # A stored file is named by its hash: without an extension of its own it is of the first file's kind.
     name = path.name if path.suffix.lower() in READERS else f"test data of {source.name}"
-    test = _read_file(path, name, source.label)
+    test = _read_file(path, name, source.label, inputs)
     x_test, y_test = (test.x, test.y) if test.x_test is None else (test.x_test, test.y_test)
     if parts.y is not None and y_test is None:
         raise InputError("The training file has labels and the test file has none", code="DATA_MISMATCH", place=name)

@@ -15,21 +15,22 @@ from optimizer.conversion import (
     convert,
     is_sequence_model,
     loops,
-    plain_name,
     representative_dataset,
     set_granularity,
 )
 from optimizer.environment import Host
 from optimizer.errors import InputError, RunError
+from optimizer.int16_operators import not_right_in_int16
 from optimizer.kernels import kernels_by_layer, unwrapped
 from optimizer.litert_quantization import (
     FULLY_INTEGER_OPERATORS,
+    mend_zero_scales,
     quantize_int4,
     quantize_int8_kernels,
     quantize_int8_weights,
     quantize_tflite,
 )
-from optimizer.litert_refusal import tflite_refusal
+from optimizer.litert_refusal import TAKE_INT8, TRAINED_FOR_INT8, tflite_refusal, trained_for_int8
 from optimizer.model import Model
 from optimizer.promises import Promise, StoredKernels, StoredType
 from optimizer.size_estimate import SizeEstimate
@@ -123,6 +124,8 @@ class PostTrainingQuantization(Technique):
         """A SavedModel is converted as a Keras model is; a .tflite can be quantized where it is float still."""
         if model.format == "tflite":
             return tflite_refusal(model, self.activations)
+        if not model.is_keras and (self.weights, self.activations) != ("int8", "int8") and trained_for_int8(model):
+            return Refusal(code="ALREADY_QUANTIZED", reason=TRAINED_FOR_INT8, fix=TAKE_INT8)
         if self.input_output == "int8" and loops_over_time(model):
             return Refusal(code="LOOP_NOT_QUANTIZABLE", reason=LOOPS, fix=UNROLL)
         return None
@@ -187,10 +190,8 @@ class PostTrainingQuantization(Technique):
             content = self._int4(model, context, per_tensor=per_tensor)
         elif (self.weights, self.activations) == ("int8", "float32"):
             content = self._int8_weights(model, per_tensor=per_tensor)
-        elif self.activations == "int16" and per_tensor:
-            content = quantize_int8_kernels(
-                convert(model.convertible), self._samples(context), activation_bits=16, per_tensor=True
-            )
+        elif self.activations == "int16":
+            content = self._int16(model, context, per_tensor=per_tensor)
         else:
             content = convert(
                 model.convertible, lambda converter: self._configure(converter, model, context, per_tensor=per_tensor)
@@ -233,7 +234,7 @@ class PostTrainingQuantization(Technique):
         inputs = context.data.inputs(context.data.dataset.calibration.x[:CALIBRATION_SAMPLES])
         if not context.data.joined:
             return inputs
-        return {plain_name(spec.name): part for spec, part in zip(context.data.joined, inputs, strict=True)}
+        return {spec.argument: part for spec, part in zip(context.data.joined, inputs, strict=True)}
 
     def _configure(self, converter: Any, model: Model, context: RunContext, *, per_tensor: bool) -> None:
         """Types and representative dataset of TensorFlow's converter."""
@@ -255,6 +256,23 @@ class PostTrainingQuantization(Technique):
         if self.input_output == "int8":
             converter.inference_input_type = tf.int8
             converter.inference_output_type = tf.int8
+
+    def _int16(self, model: Model, context: RunContext, *, per_tensor: bool) -> bytes:
+        """By TensorFlow's converter where it is known to get every operator right, else by litert-quantizer."""
+        float_file = convert(model.convertible)
+        doubtful = not_right_in_int16(float_file)
+        if not doubtful and not per_tensor:
+            content = convert(
+                model.convertible, lambda converter: self._configure(converter, model, context, per_tensor=per_tensor)
+            )
+            # LiteRT aborts the process where a constant of zeros (an untrained offset) is added with the scale 0 that it gets.
+            return mend_zero_scales(content)
+        if doubtful:
+            context.note(
+                f"Made by litert-quantizer: LiteRT would not run, or not compute rightly, what TensorFlow's converter makes of "
+                f"{', '.join(doubtful)} with int16 activations. Operators without an int16 kernel stay float32."
+            )
+        return quantize_int8_kernels(float_file, self._samples(context), activation_bits=16, per_tensor=per_tensor)
 
     def _int8_weights(self, model: Model, *, per_tensor: bool) -> bytes:
         """By litert-quantizer; where embeddings or recurrent layers hold the weights, by TensorFlow's converter, which knows those too."""
