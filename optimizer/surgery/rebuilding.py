@@ -41,8 +41,17 @@ def rebuilt(keras_model: Any, make: Make) -> Any:
 
 
 def clone(layer: Any, name: str) -> Any:
-    """A new layer of the same settings under a name of its own."""
-    return type(layer).from_config({**layer.get_config(), "name": name})
+    """A new layer of the same settings under a name of its own; a recurrent one starts each sample anew."""
+    return type(layer).from_config({**_stateless(layer.get_config()), "name": name})
+
+
+def _stateless(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config, and those of the layers inside it, without the state that a recurrent layer keeps from batch to batch.
+
+    A kept state has the shape of one batch, which training, measuring and the .tflite do not share.
+    """
+    plain = {key: _stateless(value) if isinstance(value, dict) else value for key, value in config.items()}
+    return {**plain, "stateful": False} if plain.get("stateful") is True else plain
 
 
 def not_copyable(reason: str) -> RunError:
@@ -59,7 +68,8 @@ def _new_input(tensor: Any) -> Any:
     import tensorflow as tf
 
     layer = tensor._keras_history.layer
-    return tf.keras.Input(batch_shape=tuple(tensor.shape), dtype=tensor.dtype, name=layer.name)
+    # Any number of samples, also where the file was saved for a fixed one: batches for training and the file's one sample differ.
+    return tf.keras.Input(batch_shape=(None, *tensor.shape[1:]), dtype=tensor.dtype, name=layer.name)
 
 
 def _single(tensors: Sequence[Any]) -> Any:

@@ -35,6 +35,7 @@ from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdi
 from optimizer.speed import counted_layers, depthwise_layers, int8_in_words
 from optimizer.stored_types import INT4_LAYERS, QUANTIZED_LAYERS, StoredTypes, loops_over_time
 from optimizer.technique import Refusal, SizeEstimate, Stage, Technique, layer_findings, param, technique
+from optimizer.unrunnable import unrunnable_operators
 
 CALIBRATION_SAMPLES = 256
 BITS = {"float16": 16, "int8": 8, "int4": 4}
@@ -187,10 +188,8 @@ class PostTrainingQuantization(Technique):
             content = self._int4(model, context, per_tensor=per_tensor)
         elif (self.weights, self.activations) == ("int8", "float32"):
             content = self._int8_weights(model, per_tensor=per_tensor)
-        elif self.activations == "int16" and per_tensor:
-            content = quantize_int8_kernels(
-                convert(model.convertible), self._samples(context), activation_bits=16, per_tensor=True
-            )
+        elif self.activations == "int16":
+            content = self._int16(model, context, per_tensor=per_tensor)
         else:
             content = convert(
                 model.convertible, lambda converter: self._configure(converter, model, context, per_tensor=per_tensor)
@@ -269,6 +268,23 @@ class PostTrainingQuantization(Technique):
             samples=None if self.activations == "float32" else self._samples(context),
             per_tensor=per_tensor,
             integer_input_output=self.input_output == "int8",
+        )
+
+    def _int16(self, model: Model, context: RunContext, *, per_tensor: bool) -> bytes:
+        """By TensorFlow's converter, and by litert-quantizer where the converter splits scales, fails, or writes what LiteRT cannot run."""
+        if not per_tensor:
+            try:
+                content = convert(model.convertible, lambda made: self._configure(made, model, context, per_tensor=False))
+                faults = unrunnable_operators(content)
+            except RunError as error:
+                faults = [error.received]
+            if not faults:
+                return content
+            context.note(
+                f"Made by litert-quantizer, since the file of TensorFlow's converter would not run: {', '.join(faults)}."
+            )
+        return quantize_int8_kernels(
+            convert(model.convertible), self._samples(context), activation_bits=16, per_tensor=per_tensor
         )
 
     def _fewest_weights(self, model: Model) -> int:
