@@ -1,15 +1,17 @@
 """Which technique takes which architecture: Litesmith's matrix beside bare TFMOT's.
 
-    python benchmarks/coverage.py [--resume coverage.jsonl] [--only REGEX] [--fast] [--seconds-a-cell 1800] [--print]
+    python benchmarks/coverage.py [--resume coverage.jsonl] [--only REGEX] [--fast] [--eager] [--seconds-a-cell 1800] [--print]
 
 Rows are every architecture of keras.applications and tf_keras.applications (weights=None, 10 classes, the smallest input that it takes)
 and the layer families of tests/zoo.py; columns are all registered techniques. A cell of ours runs the technique for one epoch on random
 data, converts, and compares the .tflite with the optimized Keras model: "agrees", with the relative difference, and how many notes named
-something that was left as it is. A cell of TFMOT's only asks whether its wrapper takes the same file; TFMOT
-trains no students, and its post-training quantization is TensorFlow's converter.
+something that was left as it is. A cell of TFMOT's only asks whether its wrapper takes the same file; TFMOT trains no
+students, and its post-training quantization is TensorFlow's converter.
 
 Finished cells are kept in the resume file, one JSON line each, and are not run again: the whole takes many hours on two cores.
-`--fast` takes the smallest architecture of each family, `--print` only prints what the file holds. Exit status 1 where a cell of ours failed.
+`--fast` takes the smallest architecture of each family. `--eager` trains without compiling the few steps first, in a third of the time,
+and converts as ever; tests/test_architectures.py has the compiled steps of each family's first blocks. `--print` only prints what the
+file holds. Exit status 1 where a cell of ours failed.
 """
 
 from __future__ import annotations
@@ -31,37 +33,14 @@ CELLS = Path(__file__).with_name("coverage_cells.py")
 SIDES = ("ours", "bare")
 WRAPPED_BY_TFMOT = ("quantization_aware_training", "magnitude_pruning", "weight_clustering")
 
-SMALL = re.compile(
-    "MobileNet|MobileNetV2|MobileNetV3Small|EfficientNetB0|EfficientNetV2B0|RegNet[XY]002|NASNetMobile|ResNet50|ResNet50V2|ResNetRS50"
-    "|DenseNet121|Xception|InceptionV3|InceptionResNetV2|ConvNeXtTiny|VGG16"
-)
-"""One architecture a family."""
-ONLY_IN_TF_KERAS = re.compile("RegNet|ResNetRS")
 
-# Written down, since listing them by importing both packages would cost half a minute; a test compares.
-FAMILIES = {
-    "ConvNeXt": ("Tiny", "Small", "Base", "Large", "XLarge"),
-    "DenseNet": ("121", "169", "201"),
-    "EfficientNet": ("B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "V2B0", "V2B1", "V2B2", "V2B3", "V2S", "V2M", "V2L"),
-    "Inception": ("V3", "ResNetV2"),
-    "MobileNet": ("", "V2", "V3Small", "V3Large"),
-    "NASNet": ("Mobile", "Large"),
-    "ResNet": ("50", "101", "152", "50V2", "101V2", "152V2"),
-    "VGG": ("16", "19"),
-    "Xception": ("",),
-    "RegNetX": ("002", "004", "006", "008", "016", "032", "040", "064", "080", "120", "160", "320"),
-    "RegNetY": ("002", "004", "006", "008", "016", "032", "040", "064", "080", "120", "160", "320"),
-    "ResNetRS": ("50", "101", "152", "200", "270", "350", "420"),
-}
-
-
-def architectures() -> list[tuple[str, str]]:
+def rows_of_matrix() -> list[tuple[str, str]]:
     """(maker, architecture), the small ones first."""
+    import architectures
     import zoo
 
-    names = [family + kind for family, kinds in FAMILIES.items() for kind in kinds]
-    found = [("keras", name) for name in names if not ONLY_IN_TF_KERAS.match(name)] + [("tf_keras", name) for name in names]
-    return [("zoo", name) for name in zoo.MODELS] + sorted(found, key=lambda item: not SMALL.fullmatch(item[1]))
+    found = [(maker, name) for maker in ("keras", "tf_keras") for name in architectures.names(maker)]
+    return [("zoo", name) for name in zoo.MODELS] + sorted(found, key=lambda row: not architectures.SMALL.fullmatch(row[1]))
 
 
 class Results:
@@ -88,7 +67,9 @@ class Results:
         return [name for name in techniques if (maker, architecture, side, name) not in self.records]
 
 
-def run_row(maker: str, architecture: str, results: Results, techniques: list[str], seconds_a_cell: float) -> None:
+def run_row(
+    maker: str, architecture: str, results: Results, techniques: list[str], seconds_a_cell: float, flags: list[str]
+) -> None:
     """Build one architecture and fill what is missing of its row."""
     compared = [name for name in techniques if name in WRAPPED_BY_TFMOT]
     wanted = {"ours": results.missing(maker, architecture, "ours", techniques)}
@@ -103,7 +84,7 @@ def run_row(maker: str, architecture: str, results: Results, techniques: list[st
         for side in SIDES:
             missing = wanted[side]
             while missing:
-                for record in _cells(_command(side, maker, architecture, folder, *missing), seconds_a_cell, missing):
+                for record in _cells(_command(side, maker, architecture, folder, *missing, *flags), seconds_a_cell, missing):
                     results.add({"maker": maker, "architecture": architecture, "side": side, **record})
                     print(f"{maker} {architecture} {side} {json.dumps(record)[:300]}", flush=True)
                 before, missing = missing, results.missing(maker, architecture, side, missing)
@@ -192,19 +173,22 @@ def main() -> int:
     parser.add_argument("--only", default="", help="regular expression over 'maker architecture'")
     parser.add_argument("--techniques", default="", help="comma-separated; all without it")
     parser.add_argument("--fast", action="store_true", help="the smallest architecture of each family only")
+    parser.add_argument("--eager", action="store_true", help="train without compiling the steps first")
     parser.add_argument("--seconds-a-cell", type=float, default=1800.0)
     parser.add_argument("--print", action="store_true", dest="only_print")
     options = parser.parse_args()
     from optimizer.technique import registry
 
     techniques = options.techniques.split(",") if options.techniques else list(registry())
-    rows = [row for row in architectures() if re.search(options.only, " ".join(row))]
+    rows = [row for row in rows_of_matrix() if re.search(options.only, " ".join(row))]
     if options.fast:
+        from architectures import SMALL
+
         rows = [row for row in rows if row[0] == "zoo" or SMALL.fullmatch(row[1])]
     results = Results(options.resume)
     if not options.only_print:
         for maker, architecture in rows:
-            run_row(maker, architecture, results, techniques, options.seconds_a_cell)
+            run_row(maker, architecture, results, techniques, options.seconds_a_cell, ["--eager"] if options.eager else [])
     return int(print_matrix(results, rows, techniques) > 0)
 
 

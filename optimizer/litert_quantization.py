@@ -165,7 +165,7 @@ def quantize_int8_kernels(
         _keep_float(recipe, qtyping.TFLOperationName.RSQRT, qtyping.TFLOperationName.SUM)
     if not integer_input_output:
         _keep_float_input_output(recipe)
-    return _quantized(float_file, recipe, samples=samples)
+    return _quantized(float_file, recipe, samples=samples, whole_range=activation_bits == 16)
 
 
 def quantize_int4(
@@ -228,8 +228,9 @@ def _granularity(per_tensor: bool) -> Any:
     return qtyping.QuantGranularity.TENSORWISE if per_tensor else qtyping.QuantGranularity.CHANNELWISE
 
 
-def _quantized(float_file: bytes, recipe: Any, *, samples: Any) -> bytes:
-    from litert_quantizer import quantizer
+def _quantized(float_file: bytes, recipe: Any, *, samples: Any, whole_range: bool = False) -> bytes:
+    from litert_quantizer import calibrator, quantizer
+    from litert_quantizer.utils import qsv_utils
 
     engine = quantizer.Quantizer(bytearray(float_file), recipe.get_quantization_recipe())
     quiet = io.StringIO()
@@ -243,7 +244,14 @@ def _quantized(float_file: bytes, recipe: Any, *, samples: Any) -> bytes:
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")
-            calibration = None if samples is None else engine.calibrate(_calibration_data(float_file, samples))
+            calibration = None
+            if whole_range:
+                # 16 bits need not clip: its own calibration smooths the ranges, and cuts off what is rare.
+                observer = calibrator.Calibrator(float_file, qsv_update_func=qsv_utils.min_max_update)
+                observer.calibrate(_calibration_data(float_file, samples), recipe)
+                calibration = observer.get_model_qsvs()
+            elif samples is not None:
+                calibration = engine.calibrate(_calibration_data(float_file, samples))
             content = engine.quantize(calibration).quantized_model
     except (ValueError, RuntimeError, KeyError, TypeError) as error:
         raise _failure(str(error)) from error

@@ -167,7 +167,9 @@ def _outputs_of_original(path: Path, summary: ModelSummary, samples: list[Array]
         named = Path(folder) / f"original.{summary.format}"
         _copy_with_floats(path, named, dtype)
         try:
-            model = keras.saving.load_model(named, compile=False, safe_mode=True)
+            # TensorFlow's own functions as activations: Keras 3 writes their names, and does not find them again.
+            with keras.saving.custom_object_scope({"softmax_v2": keras.activations.softmax, "swish": keras.activations.silu}):
+                model = keras.saving.load_model(named, compile=False, safe_mode=True)
             inputs = keras.tree.pack_sequence_as(model._inputs_struct, samples) if len(samples) > 1 else samples[0]
             return [np.asarray(item) for item in keras.tree.flatten(model(inputs, training=False))]
         # Keras 3 cannot load all that it has written (a .h5 with operations, files of other versions), in many ways.

@@ -11,6 +11,8 @@ FLOATS = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_b
 """Policies that become float32: half-precision weights are widened, for optimization works on float32."""
 
 RENAMED = {"OrthogonalInitializer": "Orthogonal", "IdentityInitializer": "Identity"}
+RENAMED_FUNCTIONS = {"softmax_v2": "softmax"}
+"""tf.nn.softmax given as an activation: Keras 3 writes this name, and cannot read it again."""
 INITIALIZER_SETTINGS = frozenset(["seed", "mean", "stddev", "minval", "maxval", "value", "gain", "scale", "mode", "distribution"])
 SPECTRAL_INITIALIZERS = ("STFT", "STFTInitializer")
 
@@ -52,7 +54,7 @@ def plain_setting(value: Any) -> Any:
     if class_name == "__tuple__":
         return plain_setting(value.get("items", config))
     if class_name == "function":
-        return config
+        return RENAMED_FUNCTIONS.get(config, config) if isinstance(config, str) else config
     if not isinstance(config, Mapping):
         return {"class_name": class_name, "config": config}
     return _object(str(class_name), config)

@@ -19,6 +19,11 @@ _KERAS_3: Mapping[str, Any] = _DATA["keras_3"]
 MODULES: frozenset[str] = frozenset(_DATA["modules"])
 """First parts of the module names that a config may name."""
 
+INITIALIZER_MODULES: frozenset[str] = frozenset(_DATA["initializer_modules"])
+"""TensorFlow's own modules that an initializer may come from: tf.zeros_initializer() stands so in a config, EfficientNetV2's for one."""
+
+INITIALIZERS: frozenset[str] = frozenset(_DATA["parts"]["initializers"])
+
 LAYERS: frozenset[str] = _flat(_DATA["layers"])
 """Layer classes of tf-keras, without those that carry code or read files."""
 

@@ -134,6 +134,8 @@ def _check_class(class_name: str, value: Mapping[str, Any], where: str, allowed:
 
 
 def _check_module(module: Any, class_name: str, where: str) -> None:
+    if isinstance(module, str) and module in allowlist.INITIALIZER_MODULES and class_name in allowlist.INITIALIZERS:
+        return
     if not isinstance(module, str) or module.split(".")[0] not in allowlist.MODULES:
         raise InputError(
             f"{class_name} comes from the module {module!r}, which would be imported and run",

@@ -152,7 +152,10 @@ def test_a_lambda_hidden_inside_something(
     refused_model(write_h5(config, {}), "UNSAFE_LAYER")
 
 
-@pytest.mark.parametrize("module", ["os", "keras_evil.layers", "tensorflow.python.framework", "builtins_", "", 7])
+@pytest.mark.parametrize(
+    "module",
+    ["os", "keras_evil.layers", "tensorflow.python.framework", "tensorflow.python.ops.init_ops_v2", "builtins_", "", 7, [], {}],
+)
 def test_a_foreign_module(
     write_keras: Callable[..., Path], with_layer: Callable[..., Any], refused_model: Callable[..., InputError], module: Any
 ) -> None:
