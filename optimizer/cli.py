@@ -9,6 +9,7 @@ import argparse
 import errno
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -19,12 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from optimizer import __version__
 from optimizer.context import Event
-from optimizer.errors import InputError, OptimizerError, printable
+from optimizer.errors import InputError, OptimizerError, RunError, printable
 from optimizer.grid import technique_grid
 from optimizer.inspection_text import inspection_in_words
 from optimizer.job import DataSource, Job
-from optimizer.measure.direction import HIGHER_IS_BETTER
+from optimizer.lack_of_memory import names_lack_of_memory
+from optimizer.measure.direction import METRIC_WORDS
 from optimizer.recipe import recipe_from_json, recipe_from_text
+from optimizer.report_text import bench_in_words, report_in_words
 from optimizer.sources.dataset import TASK_WORDS
 from optimizer.sources.readers.bundled import BUNDLED as BUNDLED_DATA
 from optimizer.technique import describe, registry
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from optimizer.runs.command import Command
 
 MAX_RECIPE_BYTES = 1_000_000
+SPARE_BYTES = 2**20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,10 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("error: Interrupted [INTERRUPTED]", file=sys.stderr)
         return 128 + signal.SIGINT
-    except MemoryError:
-        print("error: The machine has too little memory for this [OUT_OF_MEMORY]", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001 (the last resort: one line for the person, the traceback for us)
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    """The line for what nobody expected: a failure of the machine by its name, a mistake of ours with an id."""
+    if names_lack_of_memory(error):
+        fix = "Raise the limit (ulimit -v unlimited), or use a smaller model or fewer samples"
+        print(f"error: There is too little memory for this: {printable(error, 200)}. {fix} [OUT_OF_MEMORY]", file=sys.stderr)
         return 1
-    except OSError as error:
+    if isinstance(error, OSError):
         if error.errno == errno.ENOSPC:
             place = printable(error.filename or "the output folder or the folder for temporary files")
             print(f"error: The disk is full: {place}. Free some space, and run it again [DISK_FULL]", file=sys.stderr)
@@ -65,8 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    except Exception as error:  # noqa: BLE001 (the last resort: one line for the person, the traceback for us)
-        return _unexpected(error)
+    return _unexpected(error)
 
 
 def _unexpected(error: Exception) -> int:
@@ -185,13 +195,23 @@ def _inspect(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from optimizer.runs.home import default_home
     from optimizer.runs.run import RunKind
+    from optimizer.runs.sandbox.limits import require_address_space
     from optimizer.sources.fit import chosen_task
     from optimizer.sources.readers.download import download
 
+    require_address_space()
     recipe = _read_recipe(options.recipe)
     if options.seed is not None:
         recipe = recipe_from_json({**recipe.to_json(), "seed": options.seed})
     bundled = options.data in BUNDLED_DATA and not Path(options.data).exists()
+    if not bundled and not Path(options.data).exists():
+        raise InputError(
+            "There is no such file, and no bundled data set of this name",
+            code="NOT_FOUND",
+            place=printable(options.data),
+            expected=f"a .npz, .csv or .zip, or one of {', '.join(BUNDLED_DATA)}",
+            fix="Check the path or the name.",
+        )
     data = DataSource(
         name=options.data if bundled else Path(options.data).name,
         path=None if bundled else Path(options.data).absolute(),
@@ -202,9 +222,11 @@ def _run(options: argparse.Namespace) -> int:
     )
     chosen_task(options.task)
     _check_readable(options.model, data.path, data.test_path, options.second_model)
-    _check_writable(options.out)
+    _check_writable(options.out, options.model)
     if not 1 <= options.threads <= 64:
-        raise InputError(f"`--threads` must be in [1, 64]. Received: {options.threads}", code="BAD_SETTING")
+        raise InputError(
+            f"`--threads` must be in [1, 64]. Received: {options.threads}", code="BAD_SETTING", fix="Leave it out for 1."
+        )
     if bundled:
         download(options.data, default_home() / "cache", say=lambda text: print(text, file=sys.stderr, flush=True))
 
@@ -226,7 +248,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(report, indent=2))
     else:
-        print(_report_in_words(report, options.out))
+        print(report_in_words(report, str(options.out)))
     return 0
 
 
@@ -242,8 +264,8 @@ def _in_sandbox(
     return Command(record=record, files=files, report=_Progress(), warn=warn, trusted=options.trust_uploads, extra_s=extra_s)
 
 
-def _check_writable(out: Path) -> None:
-    """Fail before the work, not after it, where results cannot be written."""
+def _check_writable(out: Path, model: Path) -> None:
+    """Fail before the work, not after it, where results cannot be written: a .tflite and a Keras model, each about as large as `model`."""
     if out.exists() and not out.is_dir():
         raise InputError("The output folder is a file", code="BAD_OUT", place=str(out), fix="Name a folder with --out.")
     try:
@@ -253,8 +275,22 @@ def _check_writable(out: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise InputError(
-            "The output folder cannot be written", code="BAD_OUT", place=str(out), received=error.strerror or ""
+            "The output folder cannot be written",
+            code="BAD_OUT",
+            place=str(out),
+            received=error.strerror or "",
+            fix="Give yourself the right to write there, or name another folder with --out.",
         ) from error
+    needed, free = 2 * model.stat().st_size + SPARE_BYTES, shutil.disk_usage(out).free
+    if free < needed:
+        raise RunError(
+            "The disk of the output folder has too little room for the results",
+            code="DISK_FULL",
+            place=str(out),
+            expected=f"{needed / 2**20:,.0f} MiB",
+            received=f"{free / 2**20:,.0f} MiB free",
+            fix="Free some space, or name a folder on another disk with --out.",
+        )
 
 
 def _check_readable(*paths: Path | None) -> None:
@@ -288,7 +324,8 @@ class _Progress:
         elif event.kind == "note":
             print(f"      {printable(event.data['text'])}", file=sys.stderr, flush=True)
         elif event.kind == "metrics":
-            numbers = ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in event.data.items() if k not in ("epoch", "epochs"))
+            named = {METRIC_WORDS.get(k, k.replace("_", " ")): v for k, v in event.data.items() if k not in ("epoch", "epochs")}
+            numbers = ", ".join(f"{name} {value:.4g}" for name, value in named.items())
             print(f"      epoch {event.data['epoch']}/{event.data['epochs']}: {numbers}", file=sys.stderr, flush=True)
         elif self._live:
             left = event.data.get("seconds_left")
@@ -296,40 +333,13 @@ class _Progress:
             print(f"      {event.data['fraction']:.0%}{words}   ", end="\r", file=sys.stderr, flush=True)
 
 
-def _verdicts(comparison: dict[str, Any]) -> list[str]:
-    """The paired comparisons with their 95 % intervals; a difference within the noise is called a tie. None for a baseline alone."""
-    if not comparison:
-        return []
-    quality, latency = comparison["quality"], comparison["latency"]
-    tie = {True: ", a tie", False: ""}
-    return [
-        f"{quality['metric']} differs by {quality['difference']:+.4g} ({quality['low']:+.4g} to {quality['high']:+.4g}{tie[quality['tie']]})",
-        f"{latency['ratio']:.2f} times as fast ({latency['low']:.2f} to {latency['high']:.2f}{tie[latency['tie']]})",
-    ]
-
-
-def _report_in_words(report: dict[str, Any], out: Path) -> str:
-    lines = [f"{'':<20}{'baseline':>14}{'result':>14}"]
-    old, new = report["baseline"], report["result"]
-    rows: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
-        ("size", lambda m: f"{m['size_bytes']:,} B"),
-        ("gzip", lambda m: f"{m['gzip_bytes']:,} B"),
-        ("latency p50", lambda m: f"{m['latency_ms']['p50']:.3f} ms"),
-    ]
-    for metric in HIGHER_IS_BETTER:
-        if metric in new:
-            per = new[metric].get("per")
-            rows.append((f"{metric} per {per}" if per else metric, lambda m, metric=metric: f"{m[metric]['value']:.4g}"))  # type: ignore[misc]
-    lines += [f"{name:<20}{show(old):>14}{show(new):>14}" for name, show in rows]
-    lines += _verdicts(report["comparison"])
-    return "\n".join([*lines, f"written to {out}"])
-
-
 def _bench(options: argparse.Namespace) -> int:
     from optimizer.runs.worker import BENCH
 
     if not 0.1 <= options.seconds <= 600:
-        raise InputError(f"`--seconds` must be in [0.1, 600]. Received: {options.seconds}", code="BAD_SETTING")
+        raise InputError(
+            f"`--seconds` must be in [0.1, 600]. Received: {options.seconds}", code="BAD_SETTING", fix="Leave it out for 4."
+        )
     _check_readable(*options.files)
     for path in options.files:
         with path.open("rb") as file:
@@ -344,13 +354,7 @@ def _bench(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"reference": options.files[0].name, "threads": options.threads, "files": rows}, indent=2))
         return 0
-    print(f"{'file':<32}{'bytes':>12}{'p50 ms':>10}{'p95 ms':>10}{'times faster than the first':>34}")
-    for row in rows:
-        speed, latency_ms = row["speed"], row["latency_ms"]
-        words = f"{speed['ratio']:.2f} ({speed['low']:.2f} to {speed['high']:.2f}{', a tie' if speed['tie'] else ''})"
-        print(
-            f"{printable(row['name'], 31):<32}{row['size_bytes']:>12,}{latency_ms['p50']:>10.3f}{latency_ms['p95']:>10.3f}{words:>34}"
-        )
+    print(bench_in_words(rows))
     return 0
 
 

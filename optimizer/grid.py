@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,18 @@ class Grid:
             "cautions": self.cautions,
             "model_cautions": self.model_cautions,
         }
+
+
+def reach_in_words(findings: Iterable[Finding], model: ModelSummary) -> str:
+    """How many of the layers that hold weights one technique treats: "4 of 6 layers with weights; 2 left as they are"."""
+    by_layer = {finding.layer: finding for finding in findings}
+    weighted = [layer.name for layer in model.layers if layer.parameters]
+    verdicts = [by_layer.get(WHOLE_MODEL) or by_layer.get(name) for name in weighted]
+    counts = Counter(None if finding is None else finding.verdict for finding in verdicts)
+    text = f"{counts[Verdict.WORKS]} of {len(weighted)} {'layer' if len(weighted) == 1 else 'layers'} with weights"
+    if counts[Verdict.LEFT]:
+        text += f"; {counts[Verdict.LEFT]} left as {'it is' if counts[Verdict.LEFT] == 1 else 'they are'}"
+    return text + (f"; {counts[Verdict.IMPOSSIBLE]} impossible" if counts[Verdict.IMPOSSIBLE] else "")
 
 
 def technique_grid(model: ModelSummary, *, steps: Sequence[Technique] | None = None, host: Host | None = None) -> Grid:

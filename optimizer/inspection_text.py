@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optimizer.errors import printable
-from optimizer.grid import Grid, Reason
+from optimizer.grid import Grid, Reason, reach_in_words
 from optimizer.sources.summary import ModelSummary, Verdict
 
 MARKS = {Verdict.WORKS: "works", Verdict.LEFT: "left", Verdict.IMPOSSIBLE: "impossible"}
@@ -22,6 +22,8 @@ def inspection_in_words(model: ModelSummary, grid: Grid) -> str:
         *(printable(note) for note in model.notes),
         "",
         *_table(model, grid),
+        "",
+        *(f"{name}: {reach_in_words(found.values(), model)}" for name, found in grid.findings.items()),
         "",
         *(_reason(reason) for reason in grid.reasons()),
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from optimizer.baseline import Baseline, baseline_from_folder, choose_scaling, measure_baseline, timed_alone
+from optimizer.baseline import Baseline, baseline_from_folder, measure_baseline, timed_alone
 from optimizer.context import Event, RunContext
 from optimizer.errors import RunError
 from optimizer.job import Job
@@ -17,6 +17,8 @@ from optimizer.measure.metrics import measure
 from optimizer.measure.quality import compare_quality
 from optimizer.opening import load, read_files, start_model
 from optimizer.report import Result, report_of, write_outputs
+from optimizer.scaling_trial import choose_scaling
+from optimizer.sources.dataset import UNSCALED
 from optimizer.sources.summary import ModelSummary
 from optimizer.steps import Stages, run_steps, unchanged
 
@@ -63,11 +65,10 @@ def _baseline(job: Job, summary: ModelSummary, context: RunContext) -> tuple[Bas
         scaled = dataclasses.replace(context.data, scaling=baseline.scaling)
         return baseline, dataclasses.replace(context, data=scaled)
     content = unchanged(context.original)
-    data, scores = choose_scaling(context.data, summary, content, job.data.scaling)
+    data, reason = choose_scaling(context.data, summary, content, job.data.scaling)
     context = dataclasses.replace(context, data=data)
-    if data.scaling.name != "as stored":
-        better = "with which this model does clearly better than with the values as stored"
-        context.note(f"Inputs are scaled to {data.scaling.name}, {better} ({scores}).")
+    if data.scaling is not UNSCALED:
+        context.note(f"Inputs are scaled to {data.scaling.name}: {reason}.")
     return measure_baseline(content, context), context
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from optimizer.errors import InputError
+from optimizer.size_estimate import SizeEstimate
 from optimizer.sources.summary import ModelSummary
-from optimizer.technique import SizeEstimate, Stage, Technique, technique_from_json
+from optimizer.technique import Stage, Technique, technique_from_json
 
 VERSION = 1
 MAX_STEPS = 32

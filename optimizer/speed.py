@@ -10,7 +10,7 @@ from __future__ import annotations
 from optimizer.environment import Host
 from optimizer.sources.summary import LayerSummary, ModelSummary
 
-FEWEST_ZEROS = 2 / 3
+ENOUGH_ZEROS = "above two thirds of zeros"
 """XNNPACK takes its sparse kernel for a convolution with more zeros than this."""
 CHANNEL_STEP = 8
 """Output channels that the kernels compute at once; some take 16."""
@@ -43,35 +43,30 @@ def int8_in_words(model: ModelSummary, host: Host) -> list[str]:
     ]
 
 
-def sparse_kernels_in_words(model: ModelSummary, sparsity: float, host: Host) -> str:
+def sparse_kernels_in_words(model: ModelSummary, host: Host) -> str:
     """Whether zeros will be skipped: XNNPACK does so on processors without AVX, in float, for whole nets of 1x1 convolutions."""
-    missing = missing_for_sparse_kernels(model, sparsity)
+    missing = missing_for_sparse_kernels(model)
     if host.avx:
         here = "Not faster on this machine: on x86 processors with AVX no kernel skips zeros"
         return here + (
-            f", nor would it on ARM, where this model lacks {', '.join(missing)}."
+            f", nor would it be on ARM, where those kernels need what this model lacks: {', '.join(missing)}."
             if missing
-            else "; on ARM they may, in float32 or float16."
+            else f"; on ARM they may, in float32 or float16, {ENOUGH_ZEROS}."
         )
     if missing:
-        return f"Not faster: kernels that skip zeros need what this model lacks, {', '.join(missing)}."
-    return "May be faster in float32 or float16, whose kernels for 1x1 convolutions skip zeros; not in int8."
+        return f"Not faster: kernels that skip zeros need what this model lacks: {', '.join(missing)}."
+    return f"May be faster in float32 or float16, whose kernels for 1x1 convolutions skip zeros {ENOUGH_ZEROS}; not in int8."
 
 
-def missing_for_sparse_kernels(model: ModelSummary, sparsity: float) -> list[str]:
-    """What keeps XNNPACK from its sparse kernels, in words; empty where nothing does.
-
-    Args:
-        model: The model.
-        sparsity: Fraction of zeros in [0, 1] that its kernels will have.
-    """
+def missing_for_sparse_kernels(model: ModelSummary) -> list[str]:
+    """What of the model's layers keeps XNNPACK from its sparse kernels, in words; empty where nothing does."""
     convolutions = [layer for layer in model.layers if layer.class_name == "Conv2D"]
+    if not convolutions:
+        return ["1x1 convolutions"]
     missing = []
-    if sparsity <= FEWEST_ZEROS:
-        missing.append("more than two thirds of zeros")
     if not any(_kernel(layer) == (1, 1) for layer in convolutions):
         missing.append("1x1 convolutions")
-    if not convolutions or _kernel(convolutions[0]) != (3, 3) or _strides(convolutions[0]) != (2, 2):
+    if _kernel(convolutions[0]) != (3, 3) or _strides(convolutions[0]) != (2, 2):
         missing.append("a first convolution of 3x3 with stride 2")
     if not any(layer.class_name in POOLED for layer in model.layers):
         missing.append("a global average pooling at the end")

@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import functools
 import importlib
-import math
+import json
 import os
 import pkgutil
 import typing
@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
+from optimizer import titles
 from optimizer.errors import InputError, printable
+from optimizer.size_estimate import SizeEstimate
 from optimizer.sources.summary import WHOLE_MODEL, Finding, ModelSummary, Verdict
 
 if TYPE_CHECKING:
@@ -91,32 +93,6 @@ def param(
 
 
 @dataclass(frozen=True, kw_only=True)
-class SizeEstimate:
-    """What the steps so far would make of the weights, guessed before anything runs; always shown as an estimate.
-
-    Args:
-        parameters: Number of weights.
-        stored_bits: Bits that the .tflite stores a weight in.
-        nonzero: Fraction of weights that are not zero, in [0, 1].
-        distinct_values: Distinct values a kernel holds, None where nothing limits them.
-    """
-
-    parameters: float
-    stored_bits: float = 32.0
-    nonzero: float = 1.0
-    distinct_values: int | None = None
-
-    def packed_bits(self) -> float:
-        """Bits a weight needs after a good entropy coder: the position of zeros plus the value where there is one."""
-        value_bits = self.stored_bits if self.distinct_values is None else min(self.stored_bits, math.log2(self.distinct_values))
-        # Trained float32 weights hold about 29.5 bits of entropy each, int8 ones about 6.5 (measured on ResNet-8 and LeNet-5).
-        value_bits *= 0.92 if self.stored_bits >= 16 else 0.82 if self.distinct_values is None else 1.0
-        p = min(max(self.nonzero, 1e-6), 1.0)
-        position_bits = 0.0 if p >= 1.0 else -p * math.log2(p) - (1 - p) * math.log2(1 - p)
-        return min(self.stored_bits, position_bits + p * value_bits)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Refusal:
     """Why a step cannot work on a model, whatever its layers are, and what the person can do; `code` is for scripts."""
 
@@ -169,7 +145,7 @@ class Technique:
 
     def in_words(self) -> str:
         """The step in a few words for lists and charts, e.g. "prune 80 %"."""
-        return self.name.replace("_", " ")
+        return titles.in_words(self.name)
 
     def estimate(self, size: SizeEstimate) -> SizeEstimate:
         """How this step would change the size, guessed without running it."""
@@ -260,7 +236,11 @@ def checked_value(technique_name: str, setting: Param, value: Any) -> Any:
     place = f"`{setting.name}` of {technique_name}"
 
     def refuse(rule: str) -> InputError:
-        return InputError(f"{place} must be {rule}. Received: {printable(repr(value), 80)}", code="BAD_SETTING")
+        return InputError(
+            f"{place} must be {rule}. Received: {printable(repr(value), 80)}",
+            code="BAD_SETTING",
+            fix=f"The default is {_shown(setting.default)}.",
+        )
 
     if setting.kind is bool:
         if not isinstance(value, bool):
@@ -283,6 +263,11 @@ def checked_value(technique_name: str, setting: Param, value: Any) -> Any:
     if setting.kind is int and value != int(value):
         raise refuse("a whole number")
     return setting.kind(value)
+
+
+def _shown(value: Any) -> str:
+    """A setting's value as a recipe has it."""
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
 
 
 _registered: dict[str, type[Technique]] = {}

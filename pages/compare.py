@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from optimizer.runs.run import RunKind, RunState
+from optimizer.runs.run import RUN_KINDS, RunState
 from pages.components import session
 from pages.components.bar_chart import bars
 from pages.components.baseline import baseline_of, finished_baselines
@@ -27,7 +27,7 @@ project = session.current_project()
 if project is not None:
     store = session.store()
     baselines = finished_baselines(store, project.id)
-    active = store.count_runs(project.id, states=(RunState.QUEUED, RunState.RUNNING))
+    active = store.count_runs(project.id, kinds=RUN_KINDS, states=(RunState.QUEUED, RunState.RUNNING))
     if baselines:
         baseline = choose_baseline(baselines, baseline_of(store, project))
         offered = offer(store, project.id, baseline)
@@ -65,7 +65,7 @@ if project is not None:
         st.info("The original is being measured; results stand here as they come in.", icon=":material/hourglass_top:")
         draw_waiting(project.id)
     elif ready_to_run(project):
-        failed = store.runs(project.id, kinds=(RunKind.BASELINE, RunKind.EXPERIMENT), limit=1)
+        failed = store.runs(project.id, kinds=RUN_KINDS, limit=1)
         sentence_ = (
             "The last run did not succeed; Runs tells why."
             if failed

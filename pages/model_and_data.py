@@ -3,13 +3,12 @@
 import streamlit as st
 
 from optimizer.runs.requests import bring_model
-from optimizer.runs.run import RunKind
+from optimizer.runs.run import UNNAMED, RunKind
 from optimizer.sources.summary import model_summary_from_json
 from pages.components import session
 from pages.components.baseline import measure_original
 from pages.components.data_panel import draw_data_boxes
 from pages.components.data_view import draw_data
-from pages.components.format import name_from_file
 from pages.components.frame import require_frame
 from pages.components.model_view import draw_model
 from pages.components.second_model import draw_second_model
@@ -23,10 +22,10 @@ project = session.current_project()
 
 
 def project_for(file_name: str) -> str:
-    """The project in view, or a new one named after the file."""
+    """The project in view, or a new one, which gets its name when a file is accepted."""
     if project is not None:
         return project.id
-    made = store.create_project(name_from_file(file_name))
+    made = store.create_project(UNNAMED)
     session.show_project(made.id)
     return made.id
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from optimizer.errors import OptimizerError
 from optimizer.runs.requests import try_sample
+from optimizer.runs.run import RUN_KINDS
 from pages.components import session
 from pages.components.format import ago_text, counted, literal
 from pages.components.frame import require_frame
@@ -38,8 +39,8 @@ own = card(
     icon=":material/upload_file:",
 )
 if latest is not None:
-    runs = counted(sum(store.run_counts(latest.id).values()), "run")
-    told = f"Project **{literal(latest.name)}**: {runs}, the last {ago_text(store.last_activity(latest.id))}."
+    runs = counted(sum(store.run_counts(latest.id, kinds=RUN_KINDS).values()), "run")
+    told = f"Project **{literal(latest.name)}**: {runs}, last used {ago_text(store.last_activity(latest.id))}."
     if card(places[2], "Continue", told, icon=":material/arrow_forward:", primary=True):
         session.show_project(latest.id)
         session.go(session.COMPARE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,7 @@ def test_doctor_says_what_the_machine_offers(
     assert findings["machine"]["cores"] >= 1
     assert findings["store"]["journal mode"] in ("wal", "delete")
     assert findings["store"]["runner"].startswith("not running")
+    assert findings["store"]["free disk space"].endswith(" GiB")
     assert not (tmp_path / "not").exists()
 
 
@@ -120,7 +122,10 @@ def test_bad_files_are_refused_before_any_work(capsys: pytest.CaptureFixture[str
     assert "[BAD_JSON]" in refused(capsys, [*run, str(broken)])
     broken.write_text(json.dumps({"steps": [{"technique": "magnitude_pruning", "final_sparsity": 1.2}]}))
     line = refused(capsys, [*run, str(broken)])
-    assert line == "error: `final_sparsity` of magnitude_pruning must be in [0.0, 0.98]. Received: 1.2. [BAD_SETTING]\n"
+    assert (
+        line
+        == "error: `final_sparsity` of magnitude_pruning must be in [0.0, 0.98]. Received: 1.2. The default is 0.5. [BAD_SETTING]\n"
+    )
     assert "[BAD_OUT]" in refused(capsys, [*run[:-2], str(SAMPLE), "--recipe", str(recipe)])
 
 
@@ -205,6 +210,39 @@ def test_data_that_do_not_fit_are_refused_in_one_line_and_without_tensorflow(tmp
     assert done.stdout.strip() == "False 2"
     assert done.stderr.count("\n") == 1
     assert "[DATA_MODEL_MISMATCH]" in done.stderr
+
+
+def test_unknown_data_list_the_bundled_sets(capsys: pytest.CaptureFixture[str], recipe: Path, tmp_path: Path) -> None:
+    arguments = ["run", "--model", str(SAMPLE), "--data", "nosuchset", "--recipe", str(recipe), "--out", str(tmp_path / "out")]
+    line = refused(capsys, arguments)
+    assert "nosuchset" in line
+    assert "digits, mnist, fashion_mnist, cifar10" in line
+
+
+@pytest.mark.parametrize("extra", [["--threads", "0"], ["--task", "guess"]])
+def test_a_bad_setting_says_how_to_mend_it(
+    capsys: pytest.CaptureFixture[str], recipe: Path, tmp_path: Path, extra: list[str]
+) -> None:
+    arguments = ["run", "--model", str(SAMPLE), "--data", "digits", "--recipe", str(recipe), "--out", str(tmp_path / "out")]
+    assert "Leave it out" in refused(capsys, [*arguments, *extra])
+
+
+def test_a_nearly_full_disk_is_said_before_the_work(
+    capsys: pytest.CaptureFixture[str], recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=100_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    out = str(tmp_path / "out")
+    assert main(["run", "--model", str(SAMPLE), "--data", "digits", "--recipe", str(recipe), "--out", out]) == 1
+    assert "[DISK_FULL]" in capsys.readouterr().err
+
+
+def test_a_shell_that_allows_too_little_address_space_is_told_so(recipe: Path, tmp_path: Path) -> None:
+    command = f"ulimit -v 2000000; exec {sys.executable} -m optimizer run --model {SAMPLE} --data digits --recipe {recipe} --out {tmp_path / 'out'}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "ulimit -v unlimited" in done.stderr
+    assert done.stderr.endswith("[OUT_OF_MEMORY]\n")
 
 
 def test_a_task_that_there_is_not_is_refused_before_any_work(

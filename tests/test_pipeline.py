@@ -15,6 +15,8 @@ from optimizer.errors import Cancelled, InputError
 from optimizer.job import DataSource, Job, job_from_json
 from optimizer.pipeline import perform
 from optimizer.recipe import recipe_from_json
+from optimizer.size_estimate import USUAL_ERROR, estimate_file
+from optimizer.sources.preflight import read_model_summary
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "assets" / "models" / "digits_cnn.keras"
@@ -58,6 +60,8 @@ def test_a_baseline_is_measured_once_and_handed_on(tmp_path: Path, baseline: Job
     report = perform(job_for(tmp_path, PTQ, baseline=baseline.out), events.append, never)
     assert report["baseline"] == json.loads((baseline.out / "report.json").read_text())["result"]
     assert report["comparison"]["size_ratio"] > 2
+    guess = estimate_file(recipe_from_json({"steps": [PTQ]}), read_model_summary(SAMPLE, name=SAMPLE.name), report["baseline"])
+    assert guess.size == pytest.approx(report["result"]["size_bytes"], rel=USUAL_ERROR)
     stages = [event.data for event in events if event.kind == "stage"]
     assert [stage["index"] for stage in stages] == list(range(stages[0]["count"]))
 

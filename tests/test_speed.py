@@ -45,19 +45,26 @@ DENSE_NET = model(layer("Dense", (10, 12), 12), layer("Dense", (12, 10), 10))
 
 
 def test_a_mobile_net_pruned_enough_has_all_that_sparse_kernels_need() -> None:
-    assert missing_for_sparse_kernels(MOBILE, 0.8) == []
-    assert sparse_kernels_in_words(MOBILE, 0.8, ARM).startswith("May be faster")
+    assert missing_for_sparse_kernels(MOBILE) == []
+    told = sparse_kernels_in_words(MOBILE, ARM)
+    assert told.startswith("May be faster")
+    assert "above two thirds of zeros" in told
 
 
 def test_on_processors_with_avx_zeros_never_bring_speed() -> None:
-    assert "no kernel skips zeros; on ARM they may" in sparse_kernels_in_words(MOBILE, 0.8, NEW_X86)
+    assert "no kernel skips zeros; on ARM they may" in sparse_kernels_in_words(MOBILE, NEW_X86)
 
 
 def test_each_condition_of_the_sparse_kernels_is_named_where_it_is_missing() -> None:
-    assert missing_for_sparse_kernels(MOBILE, 0.5) == ["more than two thirds of zeros"]
-    assert "a global average pooling at the end" in missing_for_sparse_kernels(model(STEM, POINTWISE, DENSE), 0.8)
-    assert "1x1 convolutions" in sparse_kernels_in_words(model(STEM, POOL, DENSE), 0.8, ARM)
-    assert len(missing_for_sparse_kernels(DENSE_NET, 0.8)) == 3
+    assert "a global average pooling at the end" in missing_for_sparse_kernels(model(STEM, POINTWISE, DENSE))
+    assert "1x1 convolutions" in sparse_kernels_in_words(model(STEM, POOL, DENSE), ARM)
+
+
+def test_what_the_recipe_chooses_is_no_lack_of_the_model_and_a_dense_net_hears_nothing_of_3x3() -> None:
+    assert "zeros" not in " ".join(missing_for_sparse_kernels(model(STEM, POOL, DENSE)))
+    assert missing_for_sparse_kernels(DENSE_NET) == ["1x1 convolutions"]
+    for host in (ARM, NEW_X86):
+        assert "3x3" not in sparse_kernels_in_words(DENSE_NET, host)
 
 
 def test_int8_is_doubted_only_where_the_processor_lacks_integer_dot_products() -> None:

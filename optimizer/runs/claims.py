@@ -17,10 +17,11 @@ from optimizer.runs.home import touch
 from optimizer.runs.listing import is_alive
 from optimizer.runs.processes import ProcessIdentity
 from optimizer.runs.retention import INSPECTIONS
-from optimizer.runs.rows import DOCUMENT_COLUMNS, find_run, progress_text, save_document, to_text
-from optimizer.runs.run import Progress, Run, RunKind, RunState
+from optimizer.runs.rows import DOCUMENT_COLUMNS, find_project, find_run, progress_text, save_document, to_text
+from optimizer.runs.run import UNNAMED, Progress, Run, RunKind, RunState
 from optimizer.runs.store import Store
 from optimizer.runs.tables import events, projects, runners, runs
+from optimizer.sources.naming import name_from_file
 
 _UNFINISHED = (RunState.QUEUED.value, RunState.RUNNING.value)
 
@@ -162,6 +163,8 @@ class Claims:
         run = find_run(connection, run_id)
         connection.execute(update(runs).where(runs.c.id == run_id).values(progress=progress_text(_last_progress(run))))
         changes: dict[str, Any] = {"active_at": now}
+        if outcome.project and find_project(connection, run.project_id).name == UNNAMED:
+            changes["name"] = name_from_file(run.name) or UNNAMED
         for name, value in outcome.project.items():
             if name in DOCUMENT_COLUMNS:
                 changes[name] = None if value is None else save_document(connection, value)

@@ -20,9 +20,11 @@ from optimizer.runs.disk_use import over_folder_limit
 from optimizer.runs.endings import ending
 from optimizer.runs.home import Home, default_home
 from optimizer.runs.messages import BadMessageError, Message
+from optimizer.runs.objects import NO_SPACE
 from optimizer.runs.run import RunState
 from optimizer.runs.sandbox.limits import limits_from_environment, read_timeout_s
 from optimizer.runs.sandbox.policy import is_sample, require_sandbox, uploads_are_trusted, warning_about
+from optimizer.runs.scratch import kept_folder, scratch_folder
 from optimizer.runs.worker import COMMAND
 from optimizer.runs.worker_process import Ended, WorkerProcess
 from optimizer.runs.workspace import JOB_FILE, OUT
@@ -63,8 +65,8 @@ class Command:
             InputError: a file is at fault, also where reading it crashed or did not come to an end; NO_SANDBOX.
             RunError: the work failed.
         """
-        with tempfile.TemporaryDirectory(prefix="litesmith-") as folder:
-            home = Home(Path(folder).resolve(), shared_cache=default_home() / "cache")
+        with scratch_folder() as folder:
+            home = Home(folder, shared_cache=default_home() / "cache")
             home.prepare()
             worker = WorkerProcess(home, COMMAND, readable=[path.absolute() for path in self.files])
             try:
@@ -74,7 +76,7 @@ class Command:
                     raise stopped
                 self._judge(worker)
                 results = worker.folder / OUT
-                return read_report(results) if out is None else hand_over(results, out)
+                return read_report(results) if out is None else handed_over(results, out)
             finally:
                 worker.close()
                 worker.log.close()
@@ -172,6 +174,23 @@ class Command:
     @property
     def _names(self) -> str:
         return " or ".join(path.name for path in self.files)
+
+
+def handed_over(results: Path, out: Path) -> dict[str, Any]:
+    """Hand the results over; where `out` cannot take them, they are kept elsewhere, for they may be hours of work."""
+    try:
+        return hand_over(results, out)
+    except OSError as error:
+        kept = kept_folder() / OUT
+        results.replace(kept)
+        full = error.errno in NO_SPACE
+        raise RunError(
+            "The disk of the output folder is full" if full else "The output folder could not take the results",
+            code="DISK_FULL" if full else "BAD_OUT",
+            place=str(out),
+            received=error.strerror or "",
+            fix=f"Nothing is lost: the finished files are in {kept}. Move them to where there is room.",
+        ) from error
 
 
 def _unexpected(message: Message, worker: WorkerProcess) -> RunError:

@@ -12,7 +12,7 @@ from optimizer.runs.claims import Claims, Outcome
 from optimizer.runs.fetching import fetch_for
 from optimizer.runs.objects import disk_full_as_error
 from optimizer.runs.processes import this_process
-from optimizer.runs.run import Run, RunKind, RunState
+from optimizer.runs.run import RUN_KINDS, Run, RunKind, RunState
 from optimizer.runs.sandbox.limits import read_timeout_s
 from optimizer.runs.sandbox.policy import holds_upload, require_sandbox, uploads_are_trusted
 from optimizer.runs.settlement import Settlement
@@ -22,7 +22,7 @@ from optimizer.runs.worker_pool import WorkerPool
 from optimizer.runs.worker_process import WorkerProcess
 from optimizer.runs.workspace import Workspace
 
-KINDS = {TRAINING: (RunKind.BASELINE, RunKind.EXPERIMENT), INSPECTION: (RunKind.INSPECT_MODEL, RunKind.INSPECT_DATA)}
+KINDS = {TRAINING: RUN_KINDS, INSPECTION: (RunKind.INSPECT_MODEL, RunKind.INSPECT_DATA)}
 
 logger = logging.getLogger(__name__)
 

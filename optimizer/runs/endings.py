@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 
 from optimizer.errors import RunError
-from optimizer.runs.failures import NO_MEMORY_WORDS, out_of_memory
+from optimizer.lack_of_memory import NO_MEMORY_WORDS
+from optimizer.runs.failures import out_of_memory
 from optimizer.runs.objects import disk_full_error
 from optimizer.runs.run import RunState
 from optimizer.runs.sandbox.limits import Limits, memory_in_words

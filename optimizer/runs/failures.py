@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 
 from optimizer.errors import RunError
+from optimizer.lack_of_memory import names_lack_of_memory
 from optimizer.runs.objects import NO_SPACE, disk_full_error
 from optimizer.runs.sandbox.limits import memory_limit_in_words
 
-# What libraries say that do not pass the error number on (HDF5, TensorFlow, libstdc++).
-NO_MEMORY_WORDS = (
-    "std::bad_alloc",
-    "bad_alloc",
-    "Cannot allocate memory",
-    "Unable to allocate",
-    "OOM when allocating",
-    "Out of memory",
-)
 NO_SPACE_WORDS = ("No space left on device", "File too large", "Disk quota exceeded")
 _CHAIN = 5
 
@@ -45,8 +36,7 @@ def _known(error: BaseException) -> RunError | None:
     words = str(error)
     if number in NO_SPACE or any(part in words for part in NO_SPACE_WORDS):
         return disk_full_error(getattr(error, "strerror", None) or words)
-    exhausted = isinstance(error, MemoryError) or number == errno.ENOMEM or type(error).__name__ == "ResourceExhaustedError"
-    if exhausted or any(part in words for part in NO_MEMORY_WORDS):
+    if names_lack_of_memory(error):
         return out_of_memory(memory_limit_in_words())
     if isinstance(error, PermissionError):
         return blocked(error)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, Select, func, or_, select
+from sqlalchemy import Case, Connection, RowMapping, Select, and_, case, func, or_, select
 
 from optimizer.runs.processes import ProcessIdentity
-from optimizer.runs.run import RunKind, RunnerStatus, RunState
+from optimizer.runs.run import FAILURE_WORDS, RunKind, RunnerStatus, RunState
 from optimizer.runs.tables import runners, runs
 
 # A runner on another machine (PostgreSQL only) counts as alive until its heartbeat is this old; here we look at the process.
@@ -22,6 +22,7 @@ class RunFilter(NamedTuple):
     kinds: tuple[RunKind, ...] = ()
     states: tuple[RunState, ...] = ()
     search: str = ""
+    outcomes: tuple[str, ...] = ()
 
     def apply(self, query: Select[Any]) -> Select[Any]:
         """Add the conditions to a query on `runs`."""
@@ -31,11 +32,22 @@ class RunFilter(NamedTuple):
             query = query.where(runs.c.kind.in_([kind.value for kind in self.kinds]))
         if self.states:
             query = query.where(runs.c.state.in_([state.value for state in self.states]))
+        if self.outcomes:
+            query = query.where(outcome_column().in_(self.outcomes))
         if self.search.strip():
             text = self.search.strip().lower()
             columns = (runs.c.name, runs.c.note, runs.c.recipe_in_words)
             query = query.where(or_(*(func.lower(column).contains(text, autoescape=True) for column in columns)))
         return query
+
+
+def outcome_column() -> Case[Any]:
+    """`Run.outcome` as the database works it out."""
+    failed = runs.c.state == RunState.FAILED.value
+    words = [
+        (and_(failed, runs.c.error.contains(f'"code":"{code}"', autoescape=True)), text) for code, text in FAILURE_WORDS.items()
+    ]
+    return case(*words, else_=runs.c.state)
 
 
 def identity_from_row(row: RowMapping) -> ProcessIdentity:

@@ -35,6 +35,14 @@ class RunKind(StrEnum):
     EXPERIMENT = "experiment"
 
 
+UNNAMED = "new project"
+"""A project's name until a model or data are accepted; then it gets that file's name."""
+RUN_KINDS = (RunKind.BASELINE, RunKind.EXPERIMENT)
+"""What pages list and count as runs. Looking into a model or data is a job too, but no run: it belongs to the bringing."""
+FAILURE_WORDS = {"OUT_OF_MEMORY": "out of memory", "DISK_FULL": "disk full", "PROMISE_BROKEN": "promise broken"}
+"""Failures that have a word of their own in listings, by the code of their error."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Progress:
     """How far a running run is. `fraction` is of the whole run; `seconds_left` is None until it can be told."""
@@ -97,6 +105,12 @@ class Run:
     metrics: Mapping[str, Any] | None = None
     comparison: Mapping[str, Any] | None = None
     artifacts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> str:
+        """What became of it in a word or two: the state's, or where it failed for a reason that has words of its own, those."""
+        code = (self.error or {}).get("code", "") if self.state is RunState.FAILED else ""
+        return FAILURE_WORDS.get(code, self.state.value)
 
 
 @dataclass(frozen=True, kw_only=True)

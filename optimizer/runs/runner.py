@@ -28,6 +28,7 @@ from optimizer.runs.processes import this_process
 from optimizer.runs.recovery import recover
 from optimizer.runs.retention import discard_unused
 from optimizer.runs.run import Run, RunState
+from optimizer.runs.scratch import sweep
 from optimizer.runs.settlement import PASSING, Settlement
 from optimizer.runs.store import Store
 from optimizer.runs.worker_process import Ended
@@ -70,6 +71,7 @@ class Runner:
         """Work until told to stop (SIGTERM, SIGINT) or idle for long enough."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        sweep()
         self._patiently(lambda: self._recovered(recover(self._store, self._claims)), retry=True)
         logger.info("runner %s is ready", os.getpid())
         while not (self._stopping or self._is_idle() or self._has_retired):

@@ -20,7 +20,7 @@ from optimizer.errors import InputError, printable
 from optimizer.recipe import Recipe
 from optimizer.runs.database import Database, sqlite_url
 from optimizer.runs.home import Home, touch
-from optimizer.runs.listing import RunFilter, runner_status
+from optimizer.runs.listing import RunFilter, outcome_column, runner_status
 from optimizer.runs.objects import Objects
 from optimizer.runs.rows import (
     RUN_COLUMNS,
@@ -118,11 +118,18 @@ class Store:
             raise KeyError(project_id)
         return found
 
-    def run_counts(self, project_id: str) -> dict[RunState, int]:
-        """How many runs of the project are in each state; states without a run are left out."""
-        query = select(runs.c.state, func.count()).where(runs.c.project_id == project_id).group_by(runs.c.state)
+    def run_counts(self, project_id: str, *, kinds: Iterable[RunKind] = ()) -> dict[RunState, int]:
+        """How many jobs of the project are in each state, of some kinds only, where given; states without one are left out."""
+        query = RunFilter(project_id, tuple(kinds)).apply(select(runs.c.state, func.count())).group_by(runs.c.state)
         with self.database.read() as connection:
             return {RunState(state): count for state, count in connection.execute(query)}
+
+    def outcome_counts(self, project_id: str, *, kinds: Iterable[RunKind] = ()) -> dict[str, int]:
+        """How many jobs of the project there are of each `Run.outcome`; outcomes without one are left out."""
+        outcome = outcome_column().label("outcome")
+        query = RunFilter(project_id, tuple(kinds)).apply(select(outcome, func.count().label("number"))).group_by(outcome)
+        with self.database.read() as connection:
+            return {row.outcome: row.number for row in connection.execute(query)}
 
     def rename_project(self, project_id: str, name: str) -> None:
         """Give a project another name. Raises KeyError, and InputError NO_NAME."""
@@ -192,12 +199,13 @@ class Store:
         *,
         kinds: Iterable[RunKind] = (),
         states: Iterable[RunState] = (),
+        outcomes: Iterable[str] = (),
         search: str = "",
         limit: int = 200,
         offset: int = 0,
     ) -> list[Run]:
         """Runs, newest first. `search` looks in name, note and the recipe in words, without regard to case."""
-        chosen = RunFilter(project_id, tuple(kinds), tuple(states), search)
+        chosen = RunFilter(project_id, tuple(kinds), tuple(states), search, tuple(outcomes))
         query = chosen.apply(select(*RUN_COLUMNS)).order_by(runs.c.number.desc()).limit(limit).offset(offset)
         with self.database.read() as connection:
             return [run_from_row(row) for row in connection.execute(query).mappings()]
@@ -208,10 +216,11 @@ class Store:
         *,
         kinds: Iterable[RunKind] = (),
         states: Iterable[RunState] = (),
+        outcomes: Iterable[str] = (),
         search: str = "",
     ) -> int:
         """How many runs `runs` would list without a limit."""
-        chosen = RunFilter(project_id, tuple(kinds), tuple(states), search)
+        chosen = RunFilter(project_id, tuple(kinds), tuple(states), search, tuple(outcomes))
         with self.database.read() as connection:
             return connection.scalar(chosen.apply(select(func.count()).select_from(runs))) or 0
 

@@ -15,7 +15,7 @@ from optimizer.errors import InputError, printable
 from optimizer.recipe import Recipe
 from optimizer.runs.objects import SHA256, Objects
 from optimizer.runs.rows import RUN_COLUMNS, find_run, run_from_row, to_text
-from optimizer.runs.run import Run, RunKind, RunState
+from optimizer.runs.run import RUN_KINDS, Run, RunKind, RunState
 from optimizer.runs.tables import projects, runs
 
 MAX_NAME_LENGTH = 200
@@ -38,7 +38,7 @@ class Order:
     @property
     def baseline_key(self) -> str | None:
         """What a baseline depends on (model, data, seed) as one hash; None for inspections, which have none."""
-        if self.kind not in (RunKind.BASELINE, RunKind.EXPERIMENT):
+        if self.kind not in RUN_KINDS:
             return None
         source = self.inputs.get("data") or {}
         data = {name: source.get(name) for name in ("bundled", "sha256", "label", "scaling", "task") if source.get(name)}

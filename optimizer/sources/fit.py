@@ -25,7 +25,13 @@ def chosen_task(name: str) -> Task | None:
         return Task(name)
     except ValueError:
         expected = ", ".join([AUTO, *(task.value for task in Task)])
-        raise InputError("There is no such task", code="BAD_SETTING", expected=expected, received=name) from None
+        raise InputError(
+            "There is no such task",
+            code="BAD_SETTING",
+            expected=expected,
+            received=name,
+            fix="Leave it out (auto) where the model's file tells its task.",
+        ) from None
 
 
 def prepare(dataset: Dataset, summary: ModelSummary, task: str = AUTO) -> PreparedData:

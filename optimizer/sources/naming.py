@@ -1,8 +1,10 @@
-"""How Keras turns names of classes into names in files."""
+"""Names made from names: how Keras writes classes in files, how a project is called after a file."""
 
 from __future__ import annotations
 
 import re
+
+from optimizer.errors import printable
 
 
 def snake_case(name: str) -> str:
@@ -10,3 +12,8 @@ def snake_case(name: str) -> str:
     name = re.sub(r"\W+", "", name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def name_from_file(name: str) -> str:
+    """A project's first name from an uploaded file's name: without folders and extension."""
+    return printable(re.split(r"[\\/]", name)[-1].rsplit(".", 1)[0].strip() or name, 60)

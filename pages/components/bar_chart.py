@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from optimizer.measure.direction import FRACTIONS
 from pages.components import palette
 from pages.components.compared import (
-    FRACTIONS,
     QUALITY_QUESTIONS,
     QUALITY_SHORT,
     Row,
@@ -22,6 +22,7 @@ GAP = 0.035
 LABEL_ROOM = 2.15
 """An axis is this much longer than its longest bar: the numbers stand in the free part, one under the other."""
 LABEL_START = 1.07
+LABEL_START_BY_DOTS = 1.13
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ def bars(rows: Sequence[Row], look: Look) -> Figure:
         figure[column.axis.replace("x", "xaxis")] = _hidden_axis([left, left + width], column.start, span)
         figure["annotations"].append(title(column.question, left, column.legend))
         figure["shapes"].extend(_lines(rows, column, look.ink))
-        traces.append(_number_trace(column, column.start + span * LABEL_START, look))
+        traces.append(_number_trace(column, column.start + span * (LABEL_START if number < 2 else LABEL_START_BY_DOTS), look))
     traces += [_bar_trace(rows, column, look) for column in columns[:2]]
     traces += [_tail_marks(rows, columns[1].axis), _dots(rows, columns[2], look)]
     return {"data": traces, "layout": figure}
@@ -78,10 +79,8 @@ def _size(rows: Sequence[Row], budget: Mapping[str, Any]) -> _Column:
 
 
 def _latency(rows: Sequence[Row], budget: Mapping[str, Any]) -> _Column:
-    def note(row: Row) -> str:
-        latency = row.comparison.get("latency") or {}
-        return "" if row.is_baseline else "tie" if latency.get("tie") else _ratio(latency.get("ratio"))
-
+    # The ratio is of a measurement of its own, so it does not stand beside a p50 here: the table says both, and how they differ.
+    ties = [not row.is_baseline and bool((row.comparison.get("latency") or {}).get("tie")) for row in rows]
     return _Column(
         question="How fast?",
         legend="bar p50, │ p95",
@@ -89,7 +88,7 @@ def _latency(rows: Sequence[Row], budget: Mapping[str, Any]) -> _Column:
         values=[row.p50_ms for row in rows],
         ends=[row.p95_ms if row.p95_ms is not None else row.p50_ms for row in rows],
         texts=[ms_text(row.p50_ms) for row in rows],
-        notes=[note(row) for row in rows],
+        notes=["tie" if tie else "" for tie in ties],
         limit=budget.get("max_ms"),
     )
 

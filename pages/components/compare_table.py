@@ -10,7 +10,7 @@ import streamlit as st
 from optimizer.runs.store import Store
 from pages.components import palette
 from pages.components.compared import Row, budget_misses, differing_settings
-from pages.components.deltas import Delta, latency_delta, quality_delta, size_delta
+from pages.components.deltas import P50_WORDS, PAIRED_WORDS, Delta, latency_delta, quality_delta, size_delta
 from pages.components.downloads import draw_downloads, show_refused_download
 from pages.components.format import bytes_text, literal, ms_text
 from pages.components.look import Look
@@ -30,6 +30,8 @@ def draw_table(store: Store, rows: Sequence[Row], look: Look, draw_coming: Calla
             _draw_row(store, row, baseline, look)
         if draw_coming is not None:
             draw_coming()
+        if len(rows) > 1:
+            st.caption(f"{P50_WORDS} {PAIRED_WORDS} Compressed: after gzip. A tie is a difference within the noise.")
 
 
 def _headings(rows: Sequence[Row]) -> list[str]:

@@ -8,22 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from optimizer.errors import printable
-from optimizer.measure.direction import HIGHER_IS_BETTER
+from optimizer.measure.direction import FRACTIONS, HIGHER_IS_BETTER, METRIC_WORDS
 from optimizer.runs.run import Run
+from optimizer.titles import in_words
 from pages.components.format import bytes_text, count_text, ms_text, percent_text, significant
 
 QUALITY_ORDER = ("accuracy", "agreement", "auc", "mae", "mse", "f1", "deviation")
 """Which metric stands for a run's quality where it has several: what the task is judged by comes first."""
-FRACTIONS = frozenset({"accuracy", "agreement"})
-QUALITY_WORDS = {
-    "accuracy": "accuracy",
-    "agreement": "agreement with the original",
-    "auc": "AUC",
-    "f1": "F1",
-    "mae": "mean absolute error",
-    "mse": "mean squared error",
-    "deviation": "deviation from the original",
-}
 QUALITY_QUESTIONS = {
     "accuracy": "How accurate?",
     "agreement": "How alike?",
@@ -51,7 +42,7 @@ class Quality:
     @property
     def words(self) -> str:
         """The metric in words: "accuracy per label"."""
-        return QUALITY_WORDS[self.metric] + (f" per {self.per}" if self.per else "")
+        return METRIC_WORDS[self.metric] + (f" per {self.per}" if self.per else "")
 
     @property
     def higher_is_better(self) -> bool:
@@ -240,11 +231,11 @@ def _flat_recipe(recipe: Mapping[str, Any]) -> dict[str, str]:
     result = {"seed": str(recipe.get("seed", 0))}
     seen: Counter[str] = Counter()
     for step in recipe.get("steps", []):
-        name = str(step.get("technique", "")).replace("_", " ")
+        name = in_words(str(step.get("technique", "")))
         seen[name] += 1
         place = name if seen[name] == 1 else f"{name} {seen[name]}"
         for setting, value in step.items():
             if setting != "technique":
                 text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-                result[f"{place}: {str(setting).replace('_', ' ')}"] = printable(text, 60)
+                result[f"{place}: {in_words(str(setting))}"] = printable(text, 60)
     return result

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pages.components.compared import FRACTIONS, Row
+from optimizer.measure.direction import FRACTIONS
+from pages.components.compared import Row
 from pages.components.format import MINUS, ratio_text, significant
+
+P50_WORDS = "p50 is the median: half of the inferences took less time."
+PAIRED_WORDS = (
+    "“Faster” and “slower” are measured by themselves and need not be the quotient of two p50 values: the file and the original run in turn, "
+    "within the same seconds, and the quickest inference of each turn counts, so that whatever else the machine does spoils less."
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from optimizer.errors import InputError
 from optimizer.recipe import Recipe
 from optimizer.runs.run import Run
+from optimizer.size_estimate import USUAL_ERROR, USUAL_PACKED_ERROR, FileEstimate
 from optimizer.sources.summary import Finding, ModelSummary, Verdict
 from optimizer.technique import Refusal, Technique, params
-from pages.components.format import bytes_text, counted, duration_text
-from pages.components.recipe_draft import title
-
-FLOAT_BITS = 32.0
+from pages.components.format import bytes_text, duration_text
 
 
-@dataclass(frozen=True, kw_only=True)
-class Expected:
-    """Lines of text for the panel; `size` and `packed` are bytes."""
-
-    now: float
-    size: float
-    packed: float
-
-    @property
-    def size_words(self) -> str:
-        """ "311 KB → about 84 KB, 60 KB compressed"."""
-        return f"{bytes_text(self.now)} → about {bytes_text(self.size)}; {bytes_text(self.packed)} when compressed"
+def size_words(expected: FileEstimate) -> str:
+    """ "311 KB → about 84 KB, about 60 KB compressed"."""
+    packed = f"about {bytes_text(expected.packed)} when compressed"
+    if expected.size == expected.now:
+        return f"{bytes_text(expected.now)}; {packed}"
+    return f"{bytes_text(expected.now)} → about {bytes_text(expected.size)}; {packed}"
 
 
-def expected_size(recipe: Recipe, model: ModelSummary, baseline: Mapping[str, Any] | None) -> Expected:
-    """Bytes of the result, guessed from the steps: the weights shrink, the rest of the file stays."""
-    weights = model.parameters * FLOAT_BITS / 8
-    now = float((baseline or {}).get("size_bytes") or (model.size_bytes if model.format == "tflite" else weights))
-    rest = max(0.0, now - weights)
-    if not recipe.steps and not model.is_keras:
-        packed = float((baseline or {}).get("gzip_bytes") or now)
-        return Expected(now=now, size=now, packed=packed)
-    size = recipe.estimate(model.parameters)
-    stored = size.parameters * size.stored_bits / 8
-    return Expected(now=now, size=stored + rest, packed=min(size.parameters * size.packed_bits() / 8 + rest / 2, stored + rest))
+def error_words() -> str:
+    """How far such a guess is off."""
+    return f"an estimate; nine of ten are within {USUAL_ERROR:.0%}, compressed within {USUAL_PACKED_ERROR:.0%}".replace("%", " %")
 
 
 def expected_seconds(recipe: Recipe, earlier: Sequence[Run]) -> float | None:
@@ -65,24 +47,13 @@ def time_words(seconds: float | None) -> str:
     return "not known before the first such run" if seconds is None else f"about {duration_text(seconds)} on this machine"
 
 
-def findings_words(step: Technique, findings: Sequence[Finding]) -> str:
-    """One step's verdicts as counts: "Magnitude pruning: 9 layers, 1 left as it is"."""
-    counts = Counter(finding.verdict for finding in findings)
-    parts = [counted(counts[Verdict.WORKS], "layer")]
-    if counts[Verdict.LEFT]:
-        parts.append(f"{counts[Verdict.LEFT]} left as {'it is' if counts[Verdict.LEFT] == 1 else 'they are'}")
-    if counts[Verdict.IMPOSSIBLE]:
-        parts.append(f"{counts[Verdict.IMPOSSIBLE]} impossible")
-    return f"{title(step.name)}: {', '.join(parts)}"
-
-
 def exceptions(findings: Sequence[Finding]) -> list[Finding]:
     """The verdicts that need a reason: whatever is not plainly done."""
     return [finding for finding in findings if finding.verdict is not Verdict.WORKS or finding.reason]
 
 
 def exception_words(finding: Finding) -> str:
-    """A verdict with its reason and what mends it, e.g. "left as it is: has no kernel that TFMOT prunes"."""
+    """A verdict with its reason and what mends it, e.g. "left as it is: has no kernel that can be pruned"."""
     verdict = "" if finding.verdict is Verdict.WORKS else finding.verdict.value
     told = ": ".join(filter(None, (verdict, finding.reason)))
     return f"{told}. {finding.fix}" if finding.fix else told

@@ -123,8 +123,3 @@ def counted(number: int, noun: str) -> str:
 def file_stem(name: str) -> str:
     """A name as the harmless beginning of a download's file name: letters, digits, dots and dashes."""
     return re.sub(r"[^A-Za-z0-9.]+", "-", name.replace("%", "")).strip("-.")[:60] or "run"
-
-
-def name_from_file(name: str) -> str:
-    """A project's first name from an uploaded file's name: without folders and extension."""
-    return printable(re.split(r"[\\/]", name)[-1].rsplit(".", 1)[0].strip() or name, 60)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from optimizer.measure.direction import HIGHER_IS_BETTER
+from optimizer.measure.direction import HIGHER_IS_BETTER, METRIC_WORDS
 from pages.components import palette
-from pages.components.compared import AXES, QUALITY_WORDS, Axis, Row, dominated, least_quality, quality_text
+from pages.components.compared import AXES, Axis, Row, dominated, least_quality, quality_text
 from pages.components.look import Figure, Look, chart_height, label_places, layout, named, title, value_axis
 
 ROOM = 0.14
@@ -28,7 +28,7 @@ def front(rows: Sequence[Row], look: Look, axis_name: str = "size") -> Figure:
     reach = max([*costs, 0.0]) or 1.0
     right, (low, high) = reach * (1 + ROOM), _extent(points)
     figure["xaxis"] = value_axis(axis.title, (0.0, right), axis.text, _unit(axis, reach))
-    words = QUALITY_WORDS[metric] if HIGHER_IS_BETTER[metric] else f"{QUALITY_WORDS[metric]} (less is better)"
+    words = METRIC_WORDS[metric] if HIGHER_IS_BETTER[metric] else f"{METRIC_WORDS[metric]} (less is better)"
     figure["yaxis"] = value_axis(words, (low, high), lambda value: quality_text(metric, value))
     inside = [((axis.value(row) or 0.0) / right, (_height(row) - low) / (high - low), row.label) for row in points]
     places = dict(zip((row.id for row in points), label_places(inside), strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from optimizer.runs.run import Run, RunnerStatus, RunState
+from optimizer.titles import in_words
 from pages.components import session
 from pages.components.compared import run_label
 from pages.components.downloads import refusals
@@ -24,7 +25,7 @@ def progress_words(run: Run) -> str:
         return "stopping"
     if run.state is RunState.QUEUED:
         return "queued"
-    stage = progress.stage.replace("_", " ") or "starting"
+    stage = in_words(progress.stage) or "starting"
     place = f"{progress.stage_index + 1}/{progress.stage_count} " if progress.stage_count > 1 else ""
     left = "" if progress.seconds_left is None else f", {duration_text(progress.seconds_left)} left"
     return f"{place}{stage}{left}"
@@ -56,7 +57,7 @@ def draw_tray(project_id: str | None) -> None:
         for run in [*reversed(running), *waiting][:MOST_SHOWN]:
             _draw_job(run, project_id)
         if queued > len(waiting):
-            st.caption(f"and {counted(queued - len(waiting), 'run')} more in the queue")
+            st.caption(f"and {counted(queued - len(waiting), 'job')} more in the queue")
         _draw_heartbeat(store.runner_status())
 
 

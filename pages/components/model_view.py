@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import streamlit as st
 
 from optimizer.runs.run import Project
 from optimizer.sources.summary import ModelSummary, Shape, model_summary_from_json
 from pages.components.format import bytes_text, count_text, counted, literal
+from pages.components.html_table import bar_cell, row, table, text_cell
 
-MOST_ROWS = 14
-MOST_HEIGHT_PX = 470
 FORMAT_WORDS = {
     "saved_model": "zipped SavedModel; it can be converted and quantized, but not trained further",
     "tflite": ".tflite, measured as it is; it can be quantized where it is float, but not trained further",
@@ -75,27 +72,16 @@ def shape_text(shape: Shape) -> str:
 
 def _draw_layers(model: ModelSummary) -> None:
     parameters, macs = max(1, model.parameters), max(1, model.macs or 1)
-    st.dataframe(
-        {
-            "Layer": [layer.name for layer in model.layers],
-            "Class": [layer.class_name for layer in model.layers],
-            "Output": ["–" if layer.output_shape is None else shape_text(layer.output_shape) for layer in model.layers],
-            "Parameters": [layer.parameters for layer in model.layers],
-            "MACs": [layer.macs for layer in model.layers],
-        },
-        hide_index=True,
-        height=table_height(len(model.layers)),
-        column_config={
-            "Layer": st.column_config.TextColumn(width=70),
-            "Class": st.column_config.TextColumn(width=98),
-            "Output": st.column_config.TextColumn(width=70),
-            "Parameters": st.column_config.ProgressColumn(width=90, min_value=0, max_value=parameters, format="localized"),
-            "MACs": st.column_config.ProgressColumn(width=90, min_value=0, max_value=macs, format="localized"),
-        },
-        key=f"layers.{model.sha256[:12]}",
-    )
-
-
-def table_height(rows: int) -> int | Literal["content"]:
-    """As high as its rows, up to a limit."""
-    return "content" if rows <= MOST_ROWS else MOST_HEIGHT_PX
+    rows = [
+        row(
+            layer.name,
+            [
+                text_cell(layer.class_name),
+                text_cell("–" if layer.output_shape is None else shape_text(layer.output_shape), whole=True),
+                bar_cell(f"{layer.parameters:,}", layer.parameters / parameters),
+                bar_cell("–" if layer.macs is None else f"{layer.macs:,}", (layer.macs or 0) / macs),
+            ],
+        )
+        for layer in model.layers
+    ]
+    st.html(table("Layers", ["Layer", "Class", "Output", "Parameters", "MACs"], rows, numbers=2))

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 BASELINE = "#8B949E"
 INTERVAL = "rgba(128,137,147,0.85)"
+PAGE = {"light": "#FFFFFF", "dark": "#12161B"}
+"""The page's own colours, as .streamlit/config.toml has them."""
 INK = {"light": "#1D232A", "dark": "#E4E8EC"}
 ACCENT = {"light": "#0072B2", "dark": "#4BA6DE"}
 SERIES = ("#E69F00", "#009E73", "#CC79A7", "#D55E00", "#B8A000", "#A0522D", "#6A5ACD", "#56B4E9")

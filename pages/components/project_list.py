@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from optimizer.runs.run import Project, RunState
+from optimizer.runs.run import RUN_KINDS, Project, RunState
 from optimizer.runs.store import Store
 from pages.components import session
 from pages.components.format import ago_text, counted, literal
@@ -21,7 +21,7 @@ def draw_projects(store: Store, projects: Sequence[Project]) -> None:
     with st.container(border=True, gap="xsmall", key="tight-projects"):
         for project in projects[:MOST_SHOWN]:
             name, model, runs, activity, button = st.columns(_WIDTHS, vertical_alignment="center")
-            counts = store.run_counts(project.id)
+            counts = store.run_counts(project.id, kinds=RUN_KINDS)
             name.markdown(f"**{literal(project.name)}**")
             model.caption(literal((project.model or {}).get("name", "no model yet")))
             runs.caption(f"{counted(sum(counts.values()), 'run')}, {counts.get(RunState.SUCCEEDED, 0)} succeeded")

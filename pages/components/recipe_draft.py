@@ -141,9 +141,3 @@ def default_settings(cls: type[Technique]) -> dict[str, Any]:
 
 def _settings_of(step: Technique) -> dict[str, Any]:
     return {setting.name: getattr(step, setting.name) for setting in params(type(step))}
-
-
-def title(technique_name: str) -> str:
-    """A technique's or setting's name in words: "Magnitude pruning"."""
-    words = technique_name.replace("_", " ")
-    return words[:1].upper() + words[1:]

@@ -12,9 +12,10 @@ from optimizer.recipe import recipe_from_json
 from optimizer.runs.requests import run_again
 from optimizer.runs.run import Run, RunKind, RunState
 from optimizer.runs.store import Store
+from optimizer.titles import in_words
 from pages.components import session
 from pages.components.compared import Row, qualities_of, rows_of
-from pages.components.deltas import latency_delta, quality_delta, sentence, size_delta
+from pages.components.deltas import P50_WORDS, PAIRED_WORDS, latency_delta, quality_delta, sentence, size_delta
 from pages.components.downloads import draw_downloads, show_refused_download
 from pages.components.draft_memory import load_recipe
 from pages.components.format import ago_text, bytes_text, count_text, duration_text, literal, ms_text, percent_text
@@ -55,11 +56,11 @@ def _draw_working(run_id: str) -> None:
 
 def _draw_finished(store: Store, run: Run) -> None:
     took = None if run.started_at is None or run.finished_at is None else run.finished_at - run.started_at
-    st.caption(f"{run.state.value}, {ago_text(run.finished_at)}" + ("" if took is None else f", took {duration_text(took)}"))
+    st.caption(f"{run.outcome}, {ago_text(run.finished_at)}" + ("" if took is None else f", took {duration_text(took)}"))
     if run.error is not None:
         show_error(error_from_json(run.error))
         if run.progress.stage:
-            st.caption(f"It stopped in: {literal(run.progress.stage.replace('_', ' '))}")
+            st.caption(f"It stopped in: {literal(in_words(run.progress.stage))}")
     if run.state is RunState.SUCCEEDED and run.metrics:
         (row,) = rows_of([run], None)
         if run.kind is RunKind.EXPERIMENT:
@@ -76,7 +77,7 @@ def _draw_numbers(row: Row) -> None:
     left, middle, right = st.columns(3)
     arrow: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
     left.metric("Size", bytes_text(row.size_bytes), size.text if size else None, **arrow)
-    middle.metric("Latency, p50", ms_text(row.p50_ms), speed.text if speed else None, **arrow)
+    middle.metric("Latency, p50", ms_text(row.p50_ms), speed.text if speed else None, help=f"{P50_WORDS} {PAIRED_WORDS}", **arrow)
     if row.quality is not None:
         words = None if quality is None else quality.text.replace(" points", "").replace(" (tie)", ", tie")
         right.metric(row.quality.words[:1].upper() + row.quality.words[1:], row.quality.text, words, **arrow)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
-from optimizer.runs.run import Run, RunState
+from optimizer.runs.run import FAILURE_WORDS, Run, RunState
 from pages.components.compared import Row, rows_of
 from pages.components.format import bytes_text, ms_text, percent_text
 
 ROW_PX = 36
+_ORDER = (*(state.value for state in RunState if state is not RunState.FAILED), RunState.FAILED.value, *FAILURE_WORDS.values())
+
+
+def in_order(outcomes: Iterable[str]) -> list[str]:
+    """Outcomes as a filter offers them: what is under way first, failures last, each with its own."""
+    return sorted(outcomes, key=_ORDER.index)
 
 
 def draw_table(runs: Sequence[Run], opened: str | None) -> None:
@@ -37,10 +43,10 @@ def draw_table(runs: Sequence[Run], opened: str | None) -> None:
         selection_mode="single-row",
         selection_default={"selection": {"rows": chosen}},
         column_config={
-            "Run": st.column_config.TextColumn(width=118),
-            "Recipe": st.column_config.TextColumn(width=128),
-            "State": st.column_config.TextColumn(width=92),
-            **{name: st.column_config.TextColumn(width=70, alignment="right") for name in ("Size", "Latency", "Quality")},
+            "Run": st.column_config.TextColumn(width=104),
+            "Recipe": st.column_config.TextColumn(width=182),
+            "State": st.column_config.TextColumn(width=76),
+            **{name: st.column_config.TextColumn(width=62, alignment="right") for name in ("Size", "Latency", "Quality")},
         },
     )
 
@@ -53,7 +59,7 @@ def _open(key: str, ids: Sequence[str], opened: str | None) -> None:
 
 
 def _state(run: Run) -> str:
-    return f"running {percent_text(run.progress.fraction, 0)}" if run.state is RunState.RUNNING else run.state.value
+    return f"running {percent_text(run.progress.fraction, 0)}" if run.state is RunState.RUNNING else run.outcome
 
 
 def _quality(row: Row) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 
 import streamlit as st
 
+from optimizer.measure.direction import METRIC_WORDS
 from optimizer.runs.run import Project
 from pages.components import session
 from pages.components.baseline import baseline_of
-from pages.components.compared import QUALITY_WORDS, quality_of, told_apart
+from pages.components.compared import quality_of, told_apart
 from pages.components.format import bytes_text, count_text, literal, ms_text
 from pages.components.job_tray import draw_tray, remember_drawn
 
@@ -93,7 +94,7 @@ def _draw_baseline(project: Project) -> None:
 
 
 def _short(metric: str) -> str:
-    words = {"mae": "MAE", "mse": "MSE", "agreement": "Agreement", "deviation": "Deviation"}.get(metric, QUALITY_WORDS[metric])
+    words = {"mae": "MAE", "mse": "MSE", "agreement": "Agreement", "deviation": "Deviation"}.get(metric, METRIC_WORDS[metric])
     return words[:1].upper() + words[1:]
 
 

@@ -21,7 +21,7 @@ STEPS = (
 def card(place: DeltaGenerator, label: str, words: str, *, icon: str, primary: bool = False) -> bool:
     """A bordered card with one button; returns whether it was clicked. `words` is Markdown of ours, with names escaped."""
     kind: Literal["primary", "secondary"] = "primary" if primary else "secondary"
-    with place.container(border=True, height=190, vertical_alignment="distribute", key=f"card-{label}"):
+    with place.container(border=True, height=216, vertical_alignment="distribute", key=f"card-{label}"):
         with st.container(gap="xsmall"):
             st.subheader(label, anchor=False)
             st.markdown(words)

@@ -11,10 +11,11 @@ from streamlit.delta_generator import DeltaGenerator
 from optimizer.errors import OptimizerError
 from optimizer.sources.summary import ModelSummary
 from optimizer.technique import Refusal, Technique, registry
+from optimizer.titles import title
 from pages.components.expected import summary_of_technique, whole_refusal
 from pages.components.format import literal
 from pages.components.guard import show_error
-from pages.components.recipe_draft import Draft, DraftStep, checked, repairs, title
+from pages.components.recipe_draft import Draft, DraftStep, checked, repairs
 from pages.components.technique_form import draw_form
 
 FAMILY_WORDS = {"quantization": "Quantize", "pruning": "Prune", "sharing": "Share weights", "distillation": "Distill"}

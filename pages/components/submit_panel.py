@@ -14,10 +14,11 @@ from optimizer.errors import OptimizerError
 from optimizer.recipe import Recipe
 from optimizer.runs.requests import run_recipe, run_sweep
 from optimizer.technique import Param, params
+from optimizer.titles import in_words, title
 from pages.components import session
 from pages.components.format import counted, literal
 from pages.components.guard import show_error
-from pages.components.recipe_draft import Draft, title
+from pages.components.recipe_draft import Draft
 
 _DOUBLE_CLICK_S = 2.0
 _GRID = 20
@@ -95,7 +96,7 @@ def _draw_sweep(project_id: str, draft: Draft, recipe: Recipe) -> None:
         "Setting to sweep",
         range(len(choices)),
         format_func=lambda index: (
-            f"{choices[index][0] + 1} {title(recipe.steps[choices[index][0]].name)}: {choices[index][1].name.replace('_', ' ')}"
+            f"{choices[index][0] + 1} {title(recipe.steps[choices[index][0]].name)}: {in_words(choices[index][1].name)}"
         ),
         key=f"sweep_setting.{len(choices)}",
     )

@@ -8,9 +8,10 @@ from typing import Any
 import streamlit as st
 
 from optimizer.sources.dataset import TASK_WORDS, Task
+from optimizer.titles import in_words
 
 AUTO = "auto"
-NAMES = {task.value: task.value.replace("multi_label", "multi-label").replace("_", " ") for task in Task}
+NAMES = {task.value: in_words(task.value) for task in Task}
 
 
 def draw_task_choice(source: Mapping[str, Any], understood: str | None, choose: Callable[[Mapping[str, Any]], None]) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from optimizer.technique import Param, Technique, params
-from pages.components.recipe_draft import title
+from optimizer.titles import in_words, title
 
 _BIT_WIDTH = re.compile(r"(float|bfloat|int|uint)(\d+)")
 _MOST_SEGMENTS = 4
@@ -131,7 +131,7 @@ def bit_width_text(choice: str) -> str:
 
 
 def _in_words(choice: str) -> str:
-    return choice.replace("_", " ")
+    return in_words(choice)
 
 
 _DRAW: dict[type, Draw] = {bool: _draw_toggle, int: _draw_whole, float: _draw_number, str: _draw_choice, tuple: _draw_layers}

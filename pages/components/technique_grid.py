@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
 import streamlit as st
 
-from optimizer.grid import Grid, Reason, technique_grid
+from optimizer.grid import Grid, Reason, reach_in_words, technique_grid
 from optimizer.sources.summary import ModelSummary, Verdict
+from optimizer.titles import title
 from pages.components import palette
 from pages.components.format import literal
-from pages.components.recipe_draft import title
+from pages.components.html_table import row, table, text_cell
 
 MARKS = {Verdict.WORKS: "● works", Verdict.LEFT: "○ left as it is", Verdict.IMPOSSIBLE: "✕ impossible"}
-ABSENT = "–"
+QUESTION = "What can each technique do with each layer?"
 MOST_NAMES = 4
-MOST_HEIGHT_PX = 470
-MOST_ROWS = 12
 
 
 def draw_grid(model: ModelSummary) -> None:
     """Draw it for all techniques with their default settings."""
     grid = technique_grid(model)
-    st.subheader("What can each technique do with each layer?", anchor=False)
-    _draw_table(grid, model.sha256[:12])
+    st.subheader(QUESTION, anchor=False)
+    st.html(_grid_table(grid))
+    reach = (f"{title(name)}: {reach_in_words(found.values(), model)}" for name, found in grid.findings.items())
+    st.caption(literal(". ".join(reach) + ".", 1000))
     reasons: dict[str, list[str]] = {title(name): [] for name in grid.findings}
     for reason in grid.reasons():
         reasons[title(reason.technique)].append(_words(reason))
@@ -33,26 +33,16 @@ def draw_grid(model: ModelSummary) -> None:
     _draw_lines("What will be no smaller or no faster, and why?", cautions)
 
 
-def _draw_table(grid: Grid, key: str) -> None:
-    table = pd.DataFrame(
-        {title(name): [_mark(grid, name, layer) for layer in grid.layers] for name in grid.findings},
-        index=pd.Index(grid.layers, name="Layer"),
+def _grid_table(grid: Grid) -> str:
+    """The grid as HTML: colours and words say the same."""
+    rows = [row(layer, [_cell(grid.verdict(name, layer)) for name in grid.findings]) for layer in grid.layers]
+    return table(QUESTION, ["Layer", *map(title, grid.findings)], rows)
+
+
+def _cell(verdict: Verdict | None) -> str:
+    return (
+        text_cell("–") if verdict is None else text_cell(MARKS[verdict], background=palette.VERDICTS[verdict.value], whole=True)
     )
-    st.dataframe(
-        table.style.map(_colour), height="content" if len(grid.layers) <= MOST_ROWS else MOST_HEIGHT_PX, key=f"grid.{key}"
-    )
-
-
-def _mark(grid: Grid, technique: str, layer: str) -> str:
-    verdict = grid.verdict(technique, layer)
-    return ABSENT if verdict is None else MARKS[verdict]
-
-
-def _colour(mark: str) -> str:
-    for verdict, text in MARKS.items():
-        if mark == text:
-            return f"background-color: {palette.VERDICTS[verdict.value]}"
-    return ""
 
 
 def _words(reason: Reason) -> str:

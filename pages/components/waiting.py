@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from optimizer.runs.run import RunKind, RunState
+from optimizer.runs.run import RUN_KINDS, RunState
 from pages.components import session
 from pages.components.compared import run_label
 from pages.components.format import counted, literal
@@ -20,11 +20,10 @@ def draw_waiting(project_id: str) -> None:
     """One line a run: name and progress. The page is drawn again by the job tray when one of them finishes."""
     with guarded("runs under way"):
         store = session.store()
-        kinds = (RunKind.BASELINE, RunKind.EXPERIMENT)
-        running = store.runs(project_id, kinds=kinds, states=(RunState.RUNNING,), limit=MOST_SHOWN)
-        queued = store.count_runs(project_id, kinds=kinds, states=(RunState.QUEUED,))
+        running = store.runs(project_id, kinds=RUN_KINDS, states=(RunState.RUNNING,), limit=MOST_SHOWN)
+        queued = store.count_runs(project_id, kinds=RUN_KINDS, states=(RunState.QUEUED,))
         waiting = store.runs(
-            project_id, kinds=kinds, states=(RunState.QUEUED,), limit=MOST_SHOWN, offset=max(0, queued - MOST_SHOWN)
+            project_id, kinds=RUN_KINDS, states=(RunState.QUEUED,), limit=MOST_SHOWN, offset=max(0, queued - MOST_SHOWN)
         )
         shown = [*reversed(running), *reversed(waiting)][:MOST_SHOWN]
         with st.container(gap="xsmall", key="coming-runs"):

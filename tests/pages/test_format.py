@@ -89,9 +89,3 @@ def test_names_are_cut_and_lose_what_turns_the_direction_of_text() -> None:
 )
 def test_a_download_begins_with_a_harmless_name(name: str, expected: str) -> None:
     assert text.file_stem(name) == expected
-
-
-def test_a_project_is_named_after_the_file_without_folders() -> None:
-    assert text.name_from_file("C:\\models\\kws-v3.h5") == "kws-v3"
-    assert text.name_from_file("../x/y.tar.keras") == "y.tar"
-    assert text.name_from_file(".h5") == ".h5"

@@ -10,7 +10,7 @@ from seed import HOSTILE, Seeder
 
 from optimizer.errors import InputError
 from optimizer.runs.requests import bring_data, bring_model
-from optimizer.runs.run import RunKind, RunState
+from optimizer.runs.run import UNNAMED, RunKind, RunState
 
 LAMBDA = InputError(
     "Layer 'Lambda' contains code; not accepted", code="UNSAFE_LAYER", place="evil.h5", fix="Replace it with a Keras layer."
@@ -28,7 +28,7 @@ def test_an_upload_makes_a_project_is_stored_and_queued_once(opened: Open) -> No
     (run,) = store.runs(kinds=(RunKind.INSPECT_MODEL,))
     assert run.name == "kws v3.keras"
     assert store.object_path(run.inputs["model"]["sha256"]).stat().st_size == 3_000_002
-    assert store.projects()[0].name == "kws v3"
+    assert store.projects()[0].name == UNNAMED, "a file that may be refused gives no name"
     assert app.file_uploader[0].value is None, "the box must be a new one, so that the upload's memory is freed"
 
 

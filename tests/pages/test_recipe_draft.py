@@ -6,7 +6,7 @@ from optimizer.recipe import recipe_from_json, recipe_from_text
 from optimizer.sources.summary import LayerSummary, ModelSummary
 from optimizer.technique import technique_named
 from pages.components.expected import whole_refusal
-from pages.components.recipe_draft import Draft, checked, repairs, title
+from pages.components.recipe_draft import Draft, checked, repairs
 
 
 def draft(*names: str) -> Draft:
@@ -57,10 +57,6 @@ def test_a_recipe_is_taken_over_with_new_ids() -> None:
     assert taken.seed == 7
     assert checked(taken).recipe == recipe
     assert taken.with_recipe(recipe).steps[0].uid != taken.steps[0].uid
-
-
-def test_names_are_written_in_words() -> None:
-    assert title("quantization_aware_training") == "Quantization aware training"
 
 
 def tflite(*layers: LayerSummary) -> ModelSummary:

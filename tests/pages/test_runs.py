@@ -32,16 +32,35 @@ def test_runs_stand_newest_first(opened: Open, seeded: Path) -> None:
         "Safe",
         "baseline",
     ]
-    assert list(table["State"])[:3] == ["queued", "running 42 %", "failed"]
+    assert list(table["State"])[:3] == ["queued", "running 42 %", "promise broken"]
 
 
 def test_the_list_is_filtered_by_words_and_state(opened: Open, seeded: Path) -> None:
     app = opened(seeded, "runs")
     app.text_input(key="runs_search").set_value("PRUNE 80").run()
     assert list(app.dataframe[0].value["Run"]) == ["tiny again", "prune only", "Tiny"]
-    app.button_group(key="runs_states").set_value([RunState.SUCCEEDED]).run()
+    app.button_group(key="runs_outcomes").set_value(["succeeded"]).run()
     assert list(app.dataframe[0].value["Run"]) == ["prune only", "Tiny"]
     app.text_input(key="runs_search").set_value("nothing like it").run()
+    assert "No run fits" in app.info[0].value
+
+
+def test_the_filter_offers_what_the_list_says_and_shows_exactly_that(opened: Open, seeded: Path) -> None:
+    app = opened(seeded, "runs")
+    filters = app.button_group(key="runs_outcomes")
+    assert list(filters.options) == ["queued 1", "running 1", "succeeded 5", "promise broken 1"]
+    filters.set_value(["promise broken"]).run()
+    assert list(app.dataframe[0].value["Run"]) == ["int4 attempt"]
+    assert list(app.dataframe[0].value["State"]) == ["promise broken"]
+
+
+def test_a_chosen_filter_stays_when_its_last_run_leaves_it(opened: Open, seeded: Path) -> None:
+    app = opened(seeded, "runs")
+    app.button_group(key="runs_outcomes").set_value(["queued"]).run()
+    assert list(app.dataframe[0].value["Run"]) == ["balanced again"]
+    store_of_test().request_cancel(named("balanced again").id)
+    app.run()
+    assert app.button_group(key="runs_outcomes").value == ["queued"]
     assert "No run fits" in app.info[0].value
 
 

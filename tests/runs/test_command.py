@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from optimizer.errors import RunError
+from optimizer.runs.command import handed_over
 from tests.runs.faults.hostile_techniques import HOSTILE_PACKAGE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +98,22 @@ def test_nothing_of_the_job_stays_in_the_temporary_folder(run_hostile: Run, tmp_
     (tmp_path / "tmp").mkdir()
     done, _ = run_hostile("crash", TMPDIR=str(tmp_path / "tmp"))
     assert done.returncode == 2
-    assert list((tmp_path / "tmp").iterdir()) == []
+    (ours,) = (tmp_path / "tmp").iterdir()
+    assert list(ours.iterdir()) == []
+
+
+def test_results_that_the_output_folder_does_not_take_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    results, out = tmp_path / "results", tmp_path / "out"
+    results.mkdir()
+    (results / "report.json").write_text('{"artifacts": []}')
+    out.write_text("in the way")
+    with pytest.raises(RunError, match="Nothing is lost") as caught:
+        handed_over(results, out)
+    assert caught.value.code == "BAD_OUT"
+    (kept,) = tmp_path.glob("litesmith-result-*/out")
+    assert str(kept) in caught.value.fix
+    assert (kept / "report.json").exists()
 
 
 def test_inspect_reads_in_a_worker_and_says_the_same_as_the_preflight(capsys: Any) -> None:

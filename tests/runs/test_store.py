@@ -17,7 +17,7 @@ from optimizer.errors import InputError, RunError
 from optimizer.recipe import Recipe
 from optimizer.runs.claims import Claims, News, Outcome
 from optimizer.runs.processes import ProcessIdentity, this_process
-from optimizer.runs.run import Progress, Project, Run, RunKind, RunState
+from optimizer.runs.run import RUN_KINDS, UNNAMED, Progress, Project, Run, RunKind, RunState
 from optimizer.runs.store import Store
 from tests.runs.samples import DIGITS, INSPECTION_KINDS, TRAINING_KINDS, take
 
@@ -144,8 +144,40 @@ class TestListing:
         ):
             assert len(store.runs(**filters)) == store.count_runs(**filters) == expected, filters
 
+    def test_an_outcome_is_the_same_in_the_database_as_in_a_run(self, store: Store, project: Project, claims: Claims) -> None:
+        endings = [
+            (RunState.SUCCEEDED, None),
+            (RunState.FAILED, RunError("No", code="BAD_DATA")),
+            (RunState.FAILED, RunError("No", code="OUT_OF_MEMORY")),
+            (RunState.FAILED, RunError('Odd "code":"OUT_OF_MEMORY"', code="DISK_FULL")),
+            (RunState.CRASHED, RunError("No", code="OUT_OF_MEMORY")),
+        ]
+        for number, (state, error) in enumerate(endings):
+            run = store.submit(project.id, RunKind.INSPECT_DATA, name=f"run {number}", inputs={"data": DIGITS})
+            assert claims.claim([RunKind.INSPECT_DATA], this_process(), "") is not None
+            claims.finish(run.id, Outcome(state=state, error=None if error is None else error.to_json()))
+        words = ["succeeded", "failed", "out of memory", "disk full", "crashed"]
+        assert store.outcome_counts(project.id) == dict.fromkeys(words, 1)
+        assert store.outcome_counts(project.id, kinds=RUN_KINDS) == {}
+        for number, outcome in enumerate(words):
+            (found,) = store.runs(project.id, outcomes=[outcome])
+            assert (found.name, found.outcome) == (f"run {number}", outcome)
+            assert store.count_runs(project.id, outcomes=[outcome]) == 1
+
 
 class TestClaims:
+    def test_a_new_project_is_named_by_the_first_file_that_is_accepted(self, store: Store, claims: Claims) -> None:
+        project = store.create_project(UNNAMED)
+        for name, state, changes in (
+            ("refused.npz", RunState.FAILED, {}),
+            ("accepted.npz", RunState.SUCCEEDED, {"data_source": {"bundled": "digits"}}),
+            ("later.npz", RunState.SUCCEEDED, {"data_source": {"bundled": "digits"}}),
+        ):
+            run = store.submit(project.id, RunKind.INSPECT_DATA, name=name, inputs={"data": DIGITS})
+            assert claims.claim([RunKind.INSPECT_DATA], this_process(), "") is not None
+            claims.finish(run.id, Outcome(state=state, project=changes))
+            assert store.project(project.id).name == (UNNAMED if state is RunState.FAILED else "accepted")
+
     def test_the_oldest_run_of_the_right_kind_is_claimed_once(self, store: Store, project: Project, claims: Claims) -> None:
         runs = [store.submit(project.id, RunKind.BASELINE, inputs={"data": {"bundled": name}}) for name in ("digits", "mnist")]
         assert claims.claim(INSPECTION_KINDS, this_process(), "") is None

@@ -8,6 +8,8 @@ import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from optimizer.errors import RunError
+
 MEMORY_VARIABLE = "LITESMITH_MEMORY_LIMIT_GIB"
 FILE_VARIABLE = "LITESMITH_FILE_LIMIT_GIB"
 FOLDER_VARIABLE = "LITESMITH_FOLDER_LIMIT_GIB"
@@ -95,6 +97,19 @@ def _lower(kind: int, soft: int, hard: int) -> None:
     if before != resource.RLIM_INFINITY:
         soft, hard = min(soft, before), min(hard, before)
     resource.setrlimit(kind, (soft, hard))
+
+
+def require_address_space() -> None:
+    """Say before any work that a limit set from outside (ulimit -v) is below what TensorFlow takes. Raises RunError OUT_OF_MEMORY."""
+    allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if allowed != resource.RLIM_INFINITY and allowed < TENSORFLOW_BYTES:
+        raise RunError(
+            "This shell lets a process have too little memory (address space) for TensorFlow",
+            code="OUT_OF_MEMORY",
+            expected=f"{gib_in_words(TENSORFLOW_BYTES)}, and what the model and the data take",
+            received=gib_in_words(allowed),
+            fix="Raise it with `ulimit -v unlimited`.",
+        )
 
 
 def memory_limit_in_words() -> str:

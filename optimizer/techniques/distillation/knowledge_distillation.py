@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from optimizer.context import RunContext
@@ -11,10 +12,11 @@ from optimizer.errors import InputError
 from optimizer.losses import Loss, main_output, soft_distance, task_loss
 from optimizer.model import Model, copy_of
 from optimizer.promises import SameInterface, given_shape
+from optimizer.size_estimate import SizeEstimate
 from optimizer.sources.dataset import PreparedData, Task
 from optimizer.sources.summary import Finding, ModelSummary, Verdict
 from optimizer.surgery.narrowing import WIDTH_SETTING, narrower_copy
-from optimizer.technique import SizeEstimate, Technique, layer_findings, param, technique
+from optimizer.technique import Technique, layer_findings, param, technique
 from optimizer.training import Schedule, fit, held_projections
 
 
@@ -64,7 +66,7 @@ class KnowledgeDistillation(Technique):
         """Parameters fall with the square of the width."""
         if self.student != "narrower_copy":
             return size
-        return SizeEstimate(parameters=size.parameters * self.width_factor**2, stored_bits=size.stored_bits)
+        return replace(size, parameters=size.parameters * self.width_factor**2)
 
     def validate(self) -> None:
         """The second model cannot teach itself."""

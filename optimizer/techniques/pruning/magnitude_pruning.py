@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ from optimizer.kernels import kernel_key, kernel_variables
 from optimizer.model import Model
 from optimizer.notes import left_in_words
 from optimizer.promises import Sparsity
+from optimizer.size_estimate import SizeEstimate
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 from optimizer.speed import sparse_kernels_in_words
 from optimizer.surgery.describing import wiring_of_keras
 from optimizer.surgery.wrapping import with_layers_wrapped, with_weights_of
-from optimizer.technique import SizeEstimate, Technique, layer_findings, param, technique
+from optimizer.technique import Technique, layer_findings, param, technique
 from optimizer.training import Schedule, fit, held_projections
 
 PRUNABLE = frozenset(
@@ -74,12 +76,7 @@ class MagnitudePruning(Technique):
 
     def estimate(self, size: SizeEstimate) -> SizeEstimate:
         """Zeros lower the entropy, not the stored bits."""
-        return SizeEstimate(
-            parameters=size.parameters,
-            stored_bits=size.stored_bits,
-            nonzero=min(size.nonzero, 1 - self.final_sparsity),
-            distinct_values=size.distinct_values,
-        )
+        return replace(size, nonzero=min(size.nonzero, 1 - self.final_sparsity))
 
     def refusal_after(self, earlier: Sequence[Technique]) -> str:
         """Shared values and fake quantization are both undone by pruning."""
@@ -101,7 +98,7 @@ class MagnitudePruning(Technique):
         reason = (
             "a depthwise kernel has few weights, and each matters"
             if "Depthwise" in layer.class_name
-            else "has no kernel that TFMOT prunes"
+            else "has no kernel that can be pruned"
         )
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
 
@@ -109,7 +106,7 @@ class MagnitudePruning(Technique):
         """Zeros shrink what is compressed; only some processors skip them."""
         return [
             "Not smaller as a plain .tflite, which stores zeros like any number; smaller once it is compressed (gzip, Huffman).",
-            sparse_kernels_in_words(model, self.final_sparsity, host),
+            sparse_kernels_in_words(model, host),
             "No sparse tensors are written: a file that has them starts with DENSIFY, which microcontroller runtimes do not know.",
         ]
 

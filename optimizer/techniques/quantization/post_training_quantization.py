@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from optimizer.context import RunContext
@@ -31,14 +32,15 @@ from optimizer.litert_quantization import (
 from optimizer.litert_refusal import tflite_refusal
 from optimizer.model import Model
 from optimizer.promises import Promise, StoredKernels, StoredType
+from optimizer.size_estimate import SizeEstimate
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 from optimizer.speed import counted_layers, depthwise_layers, int8_in_words
 from optimizer.stored_types import INT4_LAYERS, QUANTIZED_LAYERS, StoredTypes, loops_over_time
-from optimizer.technique import Refusal, SizeEstimate, Stage, Technique, layer_findings, param, technique
+from optimizer.technique import Refusal, Stage, Technique, layer_findings, param, technique
 from optimizer.unrunnable import unrunnable_operators
 
 CALIBRATION_SAMPLES = 256
-BITS = {"float16": 16, "int8": 8, "int4": 4}
+BITS = {"float32": 32, "float16": 16, "int16": 16, "int8": 8, "int4": 4}
 STORED_TYPES = {"float16": ("FLOAT16",), "int8": ("INT8",), "int4": ("INT4",)}
 FLOAT16_LAYERS = INT4_LAYERS | {"DepthwiseConv2D", "Conv2DTranspose"}
 LOOPS = "a model that loops over time cannot take and give int8"
@@ -91,9 +93,7 @@ class PostTrainingQuantization(Technique):
 
     def estimate(self, size: SizeEstimate) -> SizeEstimate:
         """The chosen bits a weight."""
-        return SizeEstimate(
-            parameters=size.parameters, stored_bits=BITS[self.weights], nonzero=size.nonzero, distinct_values=size.distinct_values
-        )
+        return replace(size, stored_bits=BITS[self.weights], activation_bits=BITS[self.activations])
 
     def validate(self) -> None:
         """Refuse pairs that no kernel computes."""
@@ -155,7 +155,7 @@ class PostTrainingQuantization(Technique):
                 "Not faster on a CPU: the weights are widened to float32 when the file is loaded. GPUs compute with them as they are."
             ]
         found = []
-        if self.weights == "int4":
+        if self.weights == "int4" and any(layer.kind != "Dense" and layer.kind in INT4_LAYERS for layer in model.layers):
             found.append(
                 "Not faster than int8 in convolutions, which unpack int4 weights at every call; dense layers compute with them."
             )

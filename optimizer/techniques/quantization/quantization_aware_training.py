@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from optimizer.context import RunContext
@@ -14,15 +14,16 @@ from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
 from optimizer.notes import left_in_words
 from optimizer.promises import SharedValues, StoredType
+from optimizer.size_estimate import SizeEstimate
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 from optimizer.sources.wiring import Wiring, wiring_of
 from optimizer.speed import int8_in_words
-from optimizer.surgery.batch_normalization import FOLDABLE, fold_batch_normalization, normalized_layer
+from optimizer.surgery.batch_normalization import FOLDABLE, fold_batch_normalization
 from optimizer.surgery.describing import wiring_of_keras
 from optimizer.surgery.fake_quantization import calibrate, with_fake_quantization
 from optimizer.surgery.integer_layout import INTEGER_ACTIVATIONS, TRAINED_WITH_NORMALIZATION, Layout, Role, integer_layout
 from optimizer.surgery.wrapping import without_activity_penalties
-from optimizer.technique import SizeEstimate, Technique, param, technique
+from optimizer.technique import Technique, param, technique
 from optimizer.training import Schedule, fit, held_projections, tensors
 
 CALIBRATION_SAMPLES = 256
@@ -49,7 +50,7 @@ class QuantizationAwareTraining(Technique):
 
     def estimate(self, size: SizeEstimate) -> SizeEstimate:
         """Eight bits a weight."""
-        return SizeEstimate(parameters=size.parameters, stored_bits=8, nonzero=size.nonzero, distinct_values=size.distinct_values)
+        return replace(size, stored_bits=8, activation_bits=8)
 
     def refusal_after(self, earlier: Sequence[Technique]) -> str:
         """Once is enough."""
@@ -137,9 +138,9 @@ def _without_torn_values(model: Model, prepared: Any, context: RunContext) -> Mo
                 context.note(
                     f"{key}: called several times, so that the converter splits its scale, and its values do not stay shared."
                 )
-            promise = dataclasses.replace(promise, kernels={k: n for k, n in promise.kernels.items() if k not in torn})
+            promise = replace(promise, kernels={k: n for k, n in promise.kernels.items() if k not in torn})
         kept.append(promise)
-    return dataclasses.replace(model, promises=tuple(kept))
+    return replace(model, promises=tuple(kept))
 
 
 def findings(wiring: Wiring, skipped: Collection[str]) -> list[Finding]:
@@ -154,9 +155,7 @@ def _finding(layer: LayerSummary, wiring: Wiring, layout: Layout, skipped: Colle
         fix = "" if layer.name in skipped else "Nothing to do: the layers around it are quantized all the same."
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason, fix=fix)
     if layer.class_name == "BatchNormalization":
-        before = normalized_layer(layer.name, wiring)
-        name = before.name if before else ""
-        return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=f"becomes part of {name}")
+        return Finding(layer=layer.name, verdict=Verdict.WORKS, reason="becomes part of the layer before it")
     if layout.roles[layer.name] is Role.KERNEL and layer.activation not in INTEGER_ACTIVATIONS:
         reason = f"its kernel is rounded; the activation {layer.activation} is computed in float"
     return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=reason)

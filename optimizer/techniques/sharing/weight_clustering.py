@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
 from optimizer.notes import left_in_words
 from optimizer.promises import SharedValues, Sparsity
+from optimizer.size_estimate import SizeEstimate
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 from optimizer.sources.wiring import Wiring, wiring_of
 from optimizer.surgery.batch_normalization import fold_batch_normalization, foldable_pairs
 from optimizer.surgery.describing import wiring_of_keras
 from optimizer.surgery.integer_layout import PASSINGS
 from optimizer.surgery.wrapping import with_layers_wrapped, with_weights_of
-from optimizer.technique import SizeEstimate, Technique, param, technique
+from optimizer.technique import Technique, param, technique
 from optimizer.training import Schedule, fit, held_projections
 
 CLUSTERABLE = frozenset(
@@ -46,7 +48,7 @@ CLUSTERABLE = frozenset(
 
 MULTIPLYING = frozenset({"BatchNormalization", "LayerNormalization", "GroupNormalization", "Normalization", "Rescaling"})
 """Layers that multiply by constants; the converter moves such factors into a kernel that follows."""
-TORN = "in the file its values may not stay shared, for the converter may multiply them by the factors of the normalization before it"
+TORN = "in the file its values may not stay shared, for the converter may multiply them by the factors of the layer before it"
 
 
 @technique("weight_clustering", family="sharing")
@@ -79,12 +81,8 @@ class WeightClustering(Technique):
 
     def estimate(self, size: SizeEstimate) -> SizeEstimate:
         """A few values lower the entropy, not the stored bits."""
-        return SizeEstimate(
-            parameters=size.parameters,
-            stored_bits=size.stored_bits,
-            nonzero=size.nonzero,
-            distinct_values=min(self.number_of_clusters, size.distinct_values or self.number_of_clusters),
-        )
+        fewest = min(self.number_of_clusters, size.distinct_values or self.number_of_clusters)
+        return replace(size, distinct_values=fewest)
 
     def refusal_after(self, earlier: Sequence[Technique]) -> str:
         """Clustering comes before the model is prepared for quantization."""
@@ -104,16 +102,17 @@ class WeightClustering(Technique):
 
     def _finding(self, layer: LayerSummary, wiring: Wiring, folded: Mapping[str, str]) -> Finding:
         if layer.name in folded:
-            return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=f"is folded into {folded[layer.name]} first")
+            return Finding(layer=layer.name, verdict=Verdict.WORKS, reason="is folded into the layer before it first")
         if layer.name in self.skip_layers:
             return Finding(layer=layer.name, verdict=Verdict.LEFT, reason="named in skip_layers")
         if layer.class_name in CLUSTERABLE:
-            reason = TORN if _may_be_torn(layer.name, wiring, folded) else ""
+            factors = _factors_before(layer.name, wiring, folded)
+            reason = f"{TORN}, {factors}" if factors else ""
             return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=reason)
         reason = (
             "clustering a depthwise kernel costs accuracy that training does not bring back"
             if "Depthwise" in layer.class_name
-            else "has no kernel that TFMOT clusters"
+            else "has no kernel that can be clustered"
         )
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
 
@@ -150,7 +149,7 @@ class WeightClustering(Technique):
         scaled = self._torn_by_the_converter(result, clustered)
         for key in sorted(scaled):
             context.note(
-                f"{key}: the converter multiplies it by the normalization before it, so that its values do not stay shared."
+                f"{key}: the converter multiplies it by the factors of a layer before it, so that its values do not stay shared."
             )
         return model.changed(keras=result, promises=(self._promise(clustered - scaled),))
 
@@ -206,12 +205,12 @@ class WeightClustering(Technique):
         return wrap
 
 
-def _may_be_torn(name: str, wiring: Wiring, folded: Mapping[str, str]) -> bool:
-    """Whether a layer that multiplies by constants stands before it, with nothing but reshaping between."""
+def _factors_before(name: str, wiring: Wiring, folded: Mapping[str, str]) -> str:
+    """Class of the layer before it that multiplies by constants, with nothing but reshaping between; empty where there is none."""
     before = wiring.only_source(name)
     while before is not None and (before.name in folded or before.class_name in PASSINGS):
         before = wiring.only_source(before.name)
-    return before is not None and before.class_name in MULTIPLYING
+    return before.class_name if before is not None and before.class_name in MULTIPLYING else ""
 
 
 def _stripped(wrapped: Any) -> Any:
