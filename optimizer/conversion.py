@@ -176,14 +176,17 @@ def is_sequence_model(model: Any) -> bool:
 
     if isinstance(model, LoadedSavedModel):
         return any(operator.name in SEQUENCE_OPERATORS for operator in LiteRTFile(convert(model)).operators)
-    return any(isinstance(part, tf.keras.layers.RNN | tf.keras.layers.Embedding) for part in model.submodules)
+    return any(isinstance(part, tf.keras.layers.RNN | tf.keras.layers.Embedding) for part in model._flatten_layers())
 
 
 def loops(model: Any) -> bool:
     """Whether the .tflite of this model holds a loop, as that of a GRU does; most LSTM layers become one operator instead."""
     import tensorflow as tf
 
-    if not isinstance(model, LoadedSavedModel) and not any(isinstance(part, tf.keras.layers.RNN) for part in model.submodules):
+    # `submodules` would look into a dropout's cache of masks, and raise there.
+    if not isinstance(model, LoadedSavedModel) and not any(
+        isinstance(part, tf.keras.layers.RNN) for part in model._flatten_layers()
+    ):
         return False
     return any(operator.name == "WHILE" for operator in LiteRTFile(convert(model)).operators)
 

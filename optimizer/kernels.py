@@ -36,7 +36,8 @@ def kernels_by_layer(model: Any) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for outer in model.layers:
         layer = unwrapped(outer)
-        for variable in outer.trainable_weights if outer is not layer else layer.weights:
+        # Of the wrapper, for clustering puts a tensor where the layer had its kernel; a frozen kernel is one too.
+        for variable in outer.weights:
             if len(variable.shape) >= MINIMUM_RANK and variable.dtype.is_floating and not _is_bookkeeping(variable.name):
                 found.setdefault(layer.name, {})[kernel_key(layer.name, variable.name)] = variable
     return found

@@ -128,6 +128,9 @@ def quantize_int8_kernels(
         weight_num_bits=8,
         weight_granularity=_granularity(per_tensor),
     )
+    if activation_bits == 16:
+        # LiteRT's int16 kernels of these are too coarse for a normalization's small variances, or sum up wrongly.
+        _keep_float(recipe, qtyping.TFLOperationName.RSQRT, qtyping.TFLOperationName.SUM)
     if not integer_input_output:
         _keep_float_input_output(recipe)
     return _quantized(float_file, recipe, samples=samples)
@@ -173,9 +176,15 @@ def quantize_int4(
 
 
 def _keep_float_input_output(recipe: Any) -> None:
-    from litert_quantizer import algorithm_manager, qtyping
+    from litert_quantizer import qtyping
 
-    for operator in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
+    _keep_float(recipe, qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT)
+
+
+def _keep_float(recipe: Any, *operators: Any) -> None:
+    from litert_quantizer import algorithm_manager
+
+    for operator in operators:
         recipe.add_quantization_config(
             regex=".*", operation_name=operator, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
         )

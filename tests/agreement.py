@@ -91,9 +91,9 @@ def _rounded(keras: Any, inputs: Any) -> Any:
         step = (np.max(values, axes) - np.min(values, axes)) / levels if axes is None else np.abs(values).max(axes) * 2 / levels
         return (values + random.uniform(-0.5, 0.5, values.shape) * step).astype(values.dtype)
 
-    def noisy(layer: Any) -> Callable[..., Any]:
+    def noisy(own: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            given = type(layer).call(layer, *args, **kwargs)
+            given = own(*args, **kwargs)
             moves = isinstance(given, tf.Tensor) and given.dtype == tf.float32 and given.shape.rank
             return tf.constant(moved(given, None, 255)) if moves else given
 
@@ -101,11 +101,13 @@ def _rounded(keras: Any, inputs: Any) -> Any:
 
     weights, layers = keras.get_weights(), [layer for layer in keras.layers if hasattr(layer, "call")]
     keras.set_weights([moved(w, tuple(range(w.ndim - 1)), 254) if w.ndim > 1 else w for w in weights])
+    own = [layer.call for layer in layers]
     for layer in layers:
-        layer.call = noisy(layer)
+        layer.call = noisy(layer.call)
     try:
         return np.asarray(keras(inputs, training=False), np.float64)
     finally:
         keras.set_weights(weights)
-        for layer in layers:
-            del layer.call
+        # A function as a layer (TFOpLambda) has its call as an attribute of its own, which must not be deleted.
+        for layer, call in zip(layers, own, strict=True):
+            layer.call = call

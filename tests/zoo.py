@@ -589,3 +589,69 @@ def many_branches() -> Any:
         return classes_of(k.Flatten()(x))
 
     return functional((8, 8, 3), body)
+
+
+@member
+def fixed_ranges_joined() -> Any:
+    """Operators of one scale (Concatenate, Maximum, Minimum, where) that read tanh, whose range is fixed, beside a ReLU."""
+    import tensorflow as tf
+
+    k = layers()
+
+    def body(x: Any) -> Any:
+        a, b = k.Conv2D(4, 3, activation="relu")(x), k.Conv2D(4, 3, activation="tanh")(x)
+        x = k.Concatenate()([k.Maximum()([a, b]), k.Minimum()([a, b]), tf.where(a > 0.1, a, b)])
+        x = k.Concatenate()([k.Flatten()(x), k.Flatten()(a), k.Flatten()(b)])
+        return classes_of(x)
+
+    return functional((8, 8, 3), body)
+
+
+@member
+def frozen() -> Any:
+    k = layers()
+
+    def body(x: Any) -> Any:
+        x = k.Conv2D(6, 3, trainable=False)(x)
+        x = k.ReLU()(k.BatchNormalization(trainable=False)(x))
+        return classes_of(k.Flatten()(x))
+
+    return functional((8, 8, 3), body)
+
+
+@member
+def half_precision() -> Any:
+    import tensorflow as tf
+
+    k = layers()
+    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        x = inputs = tf.keras.Input((8, 8, 3))
+        x = k.ReLU()(k.BatchNormalization()(k.Conv2D(6, 3)(x)))
+        x = tf.cast(k.LayerNormalization()(x), tf.float32)
+        return tf.keras.Model(inputs, k.Dense(CLASSES, activation="softmax", dtype="float32")(k.Flatten()(x)))
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+
+
+@member
+def fixed_batch_with_state() -> Any:
+    """The state of a stateful layer has the shape of one batch; a dropout within the loop keeps masks that cannot be listed."""
+    k = layers()
+    return stacked(
+        k.Input(batch_shape=(16, 6, 4)),
+        k.LSTM(6, stateful=True, recurrent_dropout=0.1, unroll=True, return_sequences=True),
+        k.GlobalAveragePooling1D(),
+        k.Dense(CLASSES, activation="softmax"),
+    )
+
+
+@member
+def attention_over_pictures() -> Any:
+    k = layers()
+
+    def body(x: Any) -> Any:
+        x = k.LayerNormalization()(k.Conv2D(8, 2, strides=2)(x))
+        return classes_of(k.GlobalAveragePooling2D()(x + k.MultiHeadAttention(2, 4)(x, x)))
+
+    return functional((8, 8, 3), body)

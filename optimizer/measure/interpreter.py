@@ -166,6 +166,8 @@ def _run_group(loaded: LoadedFile, part: Array) -> npt.NDArray[np.float32]:
         filled = np.concatenate([group, np.repeat(group[-1:], loaded.batch - len(group), axis=0)])
         loaded.set_input(filled)
         loaded.invoke()
-        given = loaded.read_output().reshape((loaded.batch, *loaded.output_sample_shape))
-        results.append(given[: len(group)].copy())
+        given = loaded.read_output()
+        # Where the input's axes are open, the file tells the output's shape only once it has run.
+        samples = given if given.shape[:1] == (loaded.batch,) else given.reshape((loaded.batch, *loaded.output_sample_shape))
+        results.append(samples[: len(group)].copy())
     return np.concatenate(results)

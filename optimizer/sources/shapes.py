@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from optimizer.errors import InputError
 from optimizer.sources.graph import Call, Graph, Node, Tensor
 from optimizer.sources.layer_rules import RULES, UNKNOWN, ConfigError, LayerCall, LayerFacts, UnknownDimensionError
 from optimizer.sources.layer_rules.facts import product
+from optimizer.sources.layer_rules.functions import SHAPED
 from optimizer.sources.limits import MAX_ACTIVATION, MAX_CALLS
 from optimizer.sources.summary import Shape
 
@@ -34,6 +35,8 @@ class Inference:
     layers: dict[str, InferredLayer] = field(default_factory=dict)
     outputs: tuple[Shape | None, ...] = ()
     calls_left: int = MAX_CALLS
+    regrouped: set[str] = field(default_factory=set)
+    """Full names of layers whose first axis, or that of a layer before them, no longer counts samples."""
 
 
 def infer(graph: Graph, input_shapes: Sequence[Shape | None], place: str) -> Inference:
@@ -124,12 +127,18 @@ def _evaluate(
     name = prefix + node.name
     if node.graph is not None:
         return _follow(node.graph, inputs, inference, name + "/", place)
+    if node.config.get("function") in SHAPED:
+        inputs = inputs[:1]
     known = [shape for shape in inputs if shape is not None]
     # No rule follows a tensor without a batch axis.
     if len(known) < len(inputs) or not inputs or () in known:
         facts = UNKNOWN
     else:
         facts = layer_facts(node, LayerCall(inputs=tuple(known), arguments=call.arguments), f"{place}, layer {name}")
+    if not facts.per_sample or any(prefix + tensor.layer in inference.regrouped for tensor in call.inputs):
+        # How many rows a sample has become is not followed, so that products cannot be counted for one sample.
+        inference.regrouped.add(name)
+        facts = replace(facts, macs=None if facts.macs else facts.macs)
     _check_size(facts, f"{place}, layer {name}")
     _record(inference, name, facts)
     return facts.outputs

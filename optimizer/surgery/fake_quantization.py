@@ -154,14 +154,24 @@ class _Preparation:
         return call
 
     def _apart(self, layer: Any) -> Callable[..., Any]:
-        """Call a layer that stays float; where its input is rounded, a barrier keeps the converter from rounding it after the training."""
+        """Call a layer that stays float; where it reads rounded tensors, barriers keep the converter from rounding it after the training.
+
+        The barrier stands behind a layer of one input, and before one of several: its operator would take one scale for all of them.
+        """
         barrier = _barrier_class()(name=f"{layer.name}/apart")
+
+        def parted(tensor: Any) -> Any:
+            return barrier(tensor) if id(tensor) in self._settled else tensor
 
         def call(*args: Any, **kwargs: Any) -> Any:
             import tensorflow as tf
 
+            read = [item for item in tf.nest.flatten((args, kwargs)) if hasattr(item, "_keras_history")]
+            if len(read) > 1:
+                args, kwargs = tf.nest.map_structure(parted, (args, kwargs))
+                return layer(*args, **kwargs)
             output = layer(*args, **kwargs)
-            rounded = any(id(tensor) in self._settled for tensor in tf.nest.flatten(args))
+            rounded = any(id(tensor) in self._settled for tensor in read)
             return tf.nest.map_structure(barrier, output) if rounded else output
 
         return call

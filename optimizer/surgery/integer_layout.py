@@ -92,6 +92,10 @@ FUSED_ACTIVATIONS = frozenset({"relu", "relu6"})
 INTEGER_ACTIVATIONS = FIXED_ACTIVATIONS | FUSED_ACTIVATIONS | {"gelu", "linear", "silu", "swish"}
 FUSING = frozenset({"Add", "Multiply", "Subtract"})
 """Layers that take a ReLU after them into their own operator."""
+ONE_SCALE = frozenset({"Maximum", "Minimum"})
+ONE_SCALE_FUNCTIONS = frozenset({"concat", "math.add_n", "math.maximum", "math.minimum", "stack", "where"})
+"""Layers and functions whose operator takes one scale for all that it reads and gives: left to itself, the converter takes that of one
+input for all of them, or refuses the model."""
 TRAINED_WITH_NORMALIZATION = frozenset({"Conv2D", "DepthwiseConv2D"})
 """A BatchNormalization after these is trained with them and folded by the converter; after other kernels it is folded before, for the
 converter cannot look through the reshapes around them."""
@@ -118,6 +122,7 @@ def integer_layout(wiring: Wiring, skipped: Collection[str] = ()) -> Layout:
     roles = {name: Role.FLOAT if name in reasons else _role(layer) for name, layer in wiring.layers.items()}
     for name, layer in wiring.layers.items():
         apart = layer.class_name in RECURRENT or (name in reasons and layer.class_name in KERNELS)
+        apart = apart or _takes_one_scale(layer) or (name in reasons and layer.class_name == "Concatenate")
         if apart or "'LSTM'" in str(layer.config.get("layer", "")) or (name in skipped and layer.parameters):
             roles[name] = Role.APART
     _release_between_floats(wiring, roles, reasons)
@@ -146,7 +151,21 @@ def _obstacle(layer: LayerSummary, wiring: Wiring, skipped: Collection[str]) -> 
         return "its channels come first"
     if kind.startswith("Separable") and layer.config.get("padding") == "causal":
         return "it pads causally"
+    if kind == "Concatenate" and len({_has_fixed_range(name, wiring) for name in wiring.inbound[layer.name]}) > 1:
+        return "it joins outputs of a fixed range (tanh, sigmoid, softmax) with others"
     return ""
+
+
+def _takes_one_scale(layer: LayerSummary) -> bool:
+    return layer.class_name in ONE_SCALE or layer.config.get("function") in ONE_SCALE_FUNCTIONS
+
+
+def _has_fixed_range(name: str, wiring: Wiring) -> bool:
+    """Whether what `name` gives comes from such an activation, with nothing but moving between."""
+    layer: LayerSummary | None = wiring.layers.get(name)
+    while layer is not None and layer.class_name in PASSINGS:
+        layer = wiring.only_source(layer.name)
+    return layer is not None and (layer.activation in FIXED_ACTIVATIONS or layer.class_name == "Softmax")
 
 
 def _role(layer: LayerSummary) -> Role:

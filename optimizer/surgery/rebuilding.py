@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from optimizer.errors import RunError
+from optimizer.sources.keras_3.serialized import FLOATS
 
 Make = Callable[[Any, str], Any]
 """(layer, its full name "outer/inner") -> the layer that takes its place, or None where its input passes through."""
@@ -41,8 +42,24 @@ def rebuilt(keras_model: Any, make: Make) -> Any:
 
 
 def clone(layer: Any, name: str) -> Any:
-    """A new layer of the same settings under a name of its own."""
-    return type(layer).from_config({**layer.get_config(), "name": name})
+    """A new layer of the same settings under a name of its own.
+
+    It computes in float32, for LiteRT has no kernels of half or double precision; a recurrent layer starts each sample anew.
+    """
+    return type(layer).from_config({**_plain(layer.get_config()), "name": name})
+
+
+def _plain(config: Any) -> Any:
+    """A config, and those of the layers inside it, in float32 and without the state that a recurrent layer keeps from batch to batch.
+
+    A kept state has the shape of one batch, which training, measuring and the .tflite do not share.
+    """
+    if isinstance(config, dict):
+        return {key: False if key == "stateful" else _plain(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        plain = [_plain(value) for value in config]
+        return tuple(plain) if isinstance(config, tuple) else plain
+    return "float32" if isinstance(config, str) and config in FLOATS else config
 
 
 def not_copyable(reason: str) -> RunError:
@@ -59,7 +76,9 @@ def _new_input(tensor: Any) -> Any:
     import tensorflow as tf
 
     layer = tensor._keras_history.layer
-    return tf.keras.Input(batch_shape=tuple(tensor.shape), dtype=tensor.dtype, name=layer.name)
+    # Any number of samples, also where the file was saved for a fixed one: batches for training and the file's one sample differ.
+    dtype = tf.float32 if tensor.dtype.is_floating else tensor.dtype
+    return tf.keras.Input(batch_shape=(None, *tensor.shape[1:]), dtype=dtype, name=layer.name)
 
 
 def _single(tensors: Sequence[Any]) -> Any:
@@ -129,7 +148,23 @@ def _replaced(arguments: Any, tensors: Mapping[int, Any]) -> Any:
     """The arguments of an old call with the old symbolic tensors replaced."""
     import tensorflow as tf
 
-    return tf.nest.map_structure(lambda value: tensors.get(id(value), value), arguments)
+    return tf.nest.map_structure(
+        lambda value: tensors[id(value)] if id(value) in tensors else _single_precision(value), arguments
+    )
+
+
+def _single_precision(value: Any) -> Any:
+    """A constant argument for a model that computes in float32: a type's name, a type, or an array."""
+    import numpy as np
+    import tensorflow as tf
+
+    if isinstance(value, str):
+        return "float32" if value in FLOATS else value
+    if isinstance(value, tf.DType):
+        return tf.float32 if value.is_floating else value
+    if isinstance(value, np.ndarray | tf.Tensor) and tf.as_dtype(value.dtype).is_floating:
+        return tf.cast(value, tf.float32)
+    return value
 
 
 def _conformed(new: Any, old: Any) -> Any:

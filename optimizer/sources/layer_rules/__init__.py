@@ -3,6 +3,7 @@
 from optimizer.sources.layer_rules import (  # noqa: F401
     applications,
     attention,
+    computing_functions,
     convolution,
     dense,
     elementwise,

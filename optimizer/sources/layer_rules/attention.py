@@ -7,10 +7,12 @@ from optimizer.sources.layer_rules.facts import (
     Config,
     LayerCall,
     LayerFacts,
+    as_axis,
     flag,
     known,
     optional_whole,
     plain,
+    product,
     rule,
     times,
     whole,
@@ -19,10 +21,14 @@ from optimizer.sources.layer_rules.facts import (
 
 @rule("MultiHeadAttention")
 def multi_head_attention(config: Config, call: LayerCall) -> LayerFacts:
-    """Query (batch, T, d), value and key (batch, S, d') -> (batch, T, d or output_shape); attention over one axis only."""
-    if any(len(shape) != 3 for shape in call.inputs) or config.get("attention_axes") not in (None, [1], 1, (1,)):
-        return UNKNOWN
+    """Query (batch, *T, d), value and key (batch, *S, d') -> (batch, *T, d or output_shape), over all axes between or those named."""
     query = call.inputs[0]
+    rank = len(query)
+    if rank < 3 or any(len(shape) != rank for shape in call.inputs):
+        return UNKNOWN
+    named = config.get("attention_axes")
+    named = list(range(1, rank - 1)) if named is None else named if isinstance(named, list | tuple) else [named]
+    axes = {as_axis(axis, rank, "attention_axes") for axis in named}
     value = call.inputs[1] if len(call.inputs) > 1 else query
     key = call.inputs[2] if len(call.inputs) > 2 else value
     heads, size = whole(config, "num_heads"), whole(config, "key_dim")
@@ -43,16 +49,19 @@ def multi_head_attention(config: Config, call: LayerCall) -> LayerFacts:
     weights["attention_output/kernel"] = (heads, value_size, made)
     if bias:
         weights["attention_output/bias"] = (made,)
-    return plain((*query[:-1], made), macs=_macs(query[1], value[1], heads, widths, made), weights=weights)
+    steps, sources, seen = product(query[1:-1]), product(value[1:-1]), product([value[axis] for axis in axes])
+    return plain((*query[:-1], made), macs=_macs(steps, sources, seen, heads, widths, made), weights=weights)
 
 
-def _macs(steps: int | None, sources: int | None, heads: int, widths: dict[str, tuple[int, int]], made: int) -> int | None:
-    """Four projections, the scores and the weighted sum."""
+def _macs(
+    steps: int | None, sources: int | None, seen: int | None, heads: int, widths: dict[str, tuple[int, int]], made: int
+) -> int | None:
+    """Four projections, the scores and the weighted sum; each of `steps` looks at `seen` of the `sources`."""
     (query_in, size), (key_in, _), (value_in, value_size) = widths["query"], widths["key"], widths["value"]
     parts = (
         times(steps, heads, query_in * size + value_size * made),
         times(sources, heads, key_in * size + value_in * value_size),
-        times(steps, sources, heads, size + value_size),
+        times(steps, seen, heads, size + value_size),
     )
     return None if None in parts else sum(part or 0 for part in parts)
 

@@ -30,11 +30,13 @@ class LayerFacts:
 
     `outputs` are the shapes that leave it (batch axis first; None where unknown); `macs` are multiply-accumulates for one sample
     (None where unknown); `weights` maps the weight's name to its shape in the order Keras stores them (None where unknown).
+    `per_sample` is false where the first axis no longer counts samples, as after cutting pictures into windows.
     """
 
     outputs: tuple[Shape | None, ...] = (None,)
     macs: int | None = None
     weights: Mapping[str, tuple[int, ...]] | None = None
+    per_sample: bool = True
 
 
 UNKNOWN = LayerFacts()

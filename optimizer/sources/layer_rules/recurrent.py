@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from optimizer.sources.layer_rules.convolution import window_length
 from optimizer.sources.layer_rules.facts import (
     Config,
     ConfigError,
     LayerCall,
     LayerFacts,
+    choice,
     flag,
+    join_channels,
     known,
     rule,
+    split_channels,
     times,
     whole,
+    wholes,
 )
 from optimizer.sources.summary import Shape
 
@@ -55,3 +60,31 @@ def gru(config: Config, call: LayerCall) -> LayerFacts:
 def simple_rnn(config: Config, call: LayerCall) -> LayerFacts:
     """One gate."""
     return recurrent("SimpleRNN", config, call)
+
+
+@rule("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+def convolutional_lstm(config: Config, call: LayerCall) -> LayerFacts:
+    """(batch, steps, *spatial, channels) -> (batch, steps, *positions, filters), or the last step alone; then both states."""
+    rank = len(call.shape) - 3
+    if rank not in (1, 2, 3):
+        raise ConfigError("input", "4 to 6 axes (batch, steps, rows, ..., channels)", f"shape {call.shape}")
+    (batch, steps), frame = call.shape[:2], (call.shape[0], *call.shape[2:])
+    spatial, channels = split_channels(config, frame, rank)
+    filters, kernel = whole(config, "filters"), wholes(config, "kernel_size", rank, None)
+    strides, dilations = wholes(config, "strides", rank), wholes(config, "dilation_rate", rank)
+    padding = choice(config, "padding", ("valid", "same"), "valid")
+    windows = zip(spatial, kernel, strides, dilations, strict=True)
+    positions = [window_length(n, k, s, padding, d) for n, k, s, d in windows]
+    channels = known(channels)
+    weights: dict[str, tuple[int, ...]] = {
+        "kernel": (*kernel, channels, 4 * filters),
+        "recurrent_kernel": (*kernel, filters, 4 * filters),
+    }
+    if flag(config, "use_bias", True):
+        weights["bias"] = (4 * filters,)
+    state = join_channels(config, batch, positions, filters)
+    sequences = flag(config, "return_sequences", False)
+    output: Shape = (batch, steps, *state[1:]) if sequences else state
+    states = 2 if flag(config, "return_state", False) else 0
+    macs = times(steps, *positions, *kernel, (channels + filters) * 4 * filters)
+    return LayerFacts(outputs=(output, *[state] * states), macs=macs, weights=weights)

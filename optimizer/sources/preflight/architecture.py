@@ -166,7 +166,7 @@ def _tensors(value: Any, names: set[str]) -> list[Tensor]:
 
 
 def _call(value: Any, names: set[str]) -> Call:
-    """One inbound node: its tensors (those among the keyword arguments too) and its constant arguments."""
+    """One inbound node: its tensors (those among the keyword arguments too) and its constant arguments, None for a tensor in a list."""
     references = [value] if isinstance(value, list) and value and isinstance(value[0], str) else value
     inputs: list[Tensor] = []
     arguments: dict[str, Any] = {}
@@ -185,6 +185,8 @@ def _call(value: Any, names: set[str]) -> Call:
                 inputs.extend(tensors)
                 if not tensors:
                     arguments[key] = argument
+                elif isinstance(argument, list) and _reference(argument, names) is None:
+                    arguments[key] = [None if _reference(entry, names) else entry for entry in argument]
     return Call(inputs=tuple(inputs), arguments=arguments)
 
 

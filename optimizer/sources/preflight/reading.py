@@ -15,6 +15,7 @@ from optimizer.sources.preflight.allowlist import KERAS_3, MODELS
 from optimizer.sources.preflight.architecture import build_graph, input_shape
 from optimizer.sources.preflight.archive import CONFIG, METADATA, WEIGHTS, opened_archive
 from optimizer.sources.preflight.config import check_config, parse_config
+from optimizer.sources.preflight.convertible import check_convertible
 from optimizer.sources.preflight.hdf5_texts import AttributeTexts
 from optimizer.sources.preflight.litert import check_tflite
 from optimizer.sources.preflight.litert_summary import summarize_tflite
@@ -155,6 +156,7 @@ def understand(config: Mapping[str, Any], place: str) -> tuple[Graph, Inference]
     inputs = {node.name: node for node in graph.nodes}
     inference = infer(graph, [input_shape(inputs[name], place) for name in graph.inputs], place)
     check_size(graph, inference, place)
+    check_convertible(graph, place)
     return graph, inference
 
 

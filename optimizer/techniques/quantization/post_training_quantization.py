@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -221,7 +220,7 @@ class PostTrainingQuantization(Technique):
                 fix=UNROLL,
             )
         context.note("The model loops over time, and ranges inside a loop cannot be calibrated: its activations stay float32.")
-        return dataclasses.replace(self, activations="float32").apply(model, context)
+        return replace(self, activations="float32").apply(model, context)
 
     def _per_tensor(self, model: Model, context: RunContext) -> bool:
         if self.granularity != "auto":
@@ -262,11 +261,14 @@ class PostTrainingQuantization(Technique):
         float_file = convert(model.convertible)
         doubtful = not_right_in_int16(float_file)
         if not doubtful and not per_tensor:
-            content = convert(
-                model.convertible, lambda converter: self._configure(converter, model, context, per_tensor=per_tensor)
-            )
-            # LiteRT aborts the process where a constant of zeros (an untrained offset) is added with the scale 0 that it gets.
-            return mend_zero_scales(content)
+            try:
+                content = convert(
+                    model.convertible, lambda converter: self._configure(converter, model, context, per_tensor=per_tensor)
+                )
+                # LiteRT aborts the process where a constant of zeros (an untrained offset) is added with the scale 0 that it gets.
+                return mend_zero_scales(content)
+            except RunError as error:
+                context.note(f"Made by litert-quantizer, since TensorFlow's converter failed on it: {error.received}.")
         if doubtful:
             context.note(
                 f"Made by litert-quantizer: LiteRT would not run, or not compute rightly, what TensorFlow's converter makes of "

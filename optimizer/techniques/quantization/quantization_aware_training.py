@@ -9,11 +9,11 @@ from typing import Any
 from optimizer.context import RunContext
 from optimizer.conversion import configure_trained, convert
 from optimizer.environment import Host
-from optimizer.kernels import kernels_by_layer
+from optimizer.kernels import kernel_variables, kernels_by_layer
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
 from optimizer.notes import left_in_words
-from optimizer.promises import StoredType
+from optimizer.promises import SharedValues, StoredType
 from optimizer.size_estimate import SizeEstimate
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 from optimizer.sources.wiring import Wiring, wiring_of
@@ -85,6 +85,8 @@ class QuantizationAwareTraining(Technique):
         calibrate(prepared, _calibration_batches(context), steps=plan.steps(len(context.data.dataset.train)))
         stored = self._stored_as_integers(prepared.keras, layout, context, per_tensor=per_tensor)
         fit(prepared.keras, context, plan, projections=held_projections(model, prepared.keras))
+        if per_tensor and any(layer.calls > 1 and layer.has_kernel for layer in wiring.layers.values()):
+            model = _without_torn_values(model, prepared.keras, context)
         promise = StoredType(technique=self.name, kernels=tuple(stored), dtypes=("INT8",))
         return model.changed(keras=prepared.keras, quantization_aware=True, promises=(promise,))
 
@@ -115,6 +117,31 @@ class QuantizationAwareTraining(Technique):
         for key in sorted(set(treated) - set(stored)):
             context.note(f"{key} trains with rounding, but the converter keeps it float between layers that stay float.")
         return stored
+
+
+def _without_torn_values(model: Model, prepared: Any, context: RunContext) -> Model:
+    """The model without promises of shared values that its file cannot keep.
+
+    The converter gives the kernel of a convolution that is called several times one scale a channel, whatever it is told.
+    """
+    file = LiteRTFile(convert(prepared, lambda converter: configure_trained(converter, per_tensor=True)))
+    variables = kernel_variables(prepared)
+    kept = []
+    for promise in model.promises:
+        if isinstance(promise, SharedValues):
+            stored = {key: file.locate_parts(variables[key].numpy()) for key in promise.kernels}
+            torn = {
+                key
+                for key, number in promise.kernels.items()
+                if promise.fault_of_parts([part.values for part in stored[key]], number)
+            }
+            for key in sorted(torn):
+                context.note(
+                    f"{key}: called several times, so that the converter splits its scale, and its values do not stay shared."
+                )
+            promise = replace(promise, kernels={k: n for k, n in promise.kernels.items() if k not in torn})
+        kept.append(promise)
+    return replace(model, promises=tuple(kept))
 
 
 def findings(wiring: Wiring, skipped: Collection[str]) -> list[Finding]:

@@ -135,6 +135,11 @@ class WeightClustering(Technique):
         chosen, few = self._chosen(folded)
         plan = Schedule(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
         sparse = any(isinstance(promise, Sparsity) for promise in model.promises)
+        frozen = sum(layer.name in chosen and not layer.trainable for layer in folded.layers)
+        if frozen:
+            context.note(
+                f"Frozen layers ({frozen}): sharing moves their values, so that they are trained like the others in this step."
+            )
         wrapped = with_layers_wrapped(folded, chosen, self._wrapper(preserve_sparsity=sparse))
         projections = held_projections(model.changed(promises=(self._promise(few),)), wrapped)
         fit(wrapped, context, plan, projections=projections)
@@ -185,6 +190,8 @@ class WeightClustering(Technique):
         }[self.initialization]
 
         def wrap(layer: Any) -> Any:
+            # TFMOT finds the kernels among what is trained, and refuses a frozen layer.
+            layer.trainable = True
             return cluster_weights(
                 layer,
                 number_of_clusters=self.number_of_clusters,
