@@ -47,7 +47,13 @@ def page(here: Surroundings, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 
 
 @pytest.fixture
-def writer(here: Surroundings, page: AppTest) -> Iterator[subprocess.Popen[str]]:
+def inspected(here: Surroundings, page: AppTest) -> Run:
+    """An upload, from before the lock."""
+    return here.upload()
+
+
+@pytest.fixture
+def writer(here: Surroundings, inspected: Run) -> Iterator[subprocess.Popen[str]]:
     """A process that holds the lock, and then commits a change of its own."""
     command = [sys.executable, "-c", WRITER, str(here.store.files.database), str(HELD_S)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -57,11 +63,10 @@ def writer(here: Surroundings, page: AppTest) -> Iterator[subprocess.Popen[str]]
 
 
 def test_pages_read_on_and_nothing_is_lost_while_another_writer_holds_the_lock(
-    here: Surroundings, page: AppTest, writer: subprocess.Popen[str]
+    here: Surroundings, page: AppTest, inspected: Run, writer: subprocess.Popen[str]
 ) -> None:
     assert writer.stdout is not None
     before = here.store.runner_status().pid
-    inspected = here.upload()
     assert writer.stdout.readline() == "locked\n"
     submitted: list[Run | RunError] = []
     patient = threading.Thread(target=lambda: submitted.append(submit(here.store, here.project.id, "patient")))
