@@ -24,6 +24,10 @@ MOST_TOLERANCE = 0.5
 """A file of integers agrees where ||a - b|| / ||a|| is at most SENSITIVITY_FACTOR times what moving each kernel and each layer's output at
 random by up to half a step of int8 does to the Keras model itself (untrained nets amplify any rounding), within these bounds; unrelated
 outputs differ by 1 or more."""
+LEAST_SPREAD = 1e-3
+"""Outputs that differ less between samples, as a share of their size, would agree with anything that computes the last bias."""
+LEARNING_RATE = 1e-6
+"""Every step trains, but too little to break a net that never learned anything: with more, all its features die."""
 
 
 def cells(folder: Path, techniques: list[str]) -> Iterator[dict[str, Any]]:
@@ -51,33 +55,40 @@ def cells(folder: Path, techniques: list[str]) -> Iterator[dict[str, Any]]:
 def _recipe(technique: str) -> Recipe:
     """One technique with its default settings and, where it trains, one epoch; quantization with int8 activations."""
     settings = {setting.name for setting in params(registry()[technique])}
-    chosen = {name: value for name, value in (("epochs", 1), ("activations", "int8")) if name in settings}
+    wanted = {"epochs": 1, "activations": "int8", "learning_rate": LEARNING_RATE}
+    chosen = {name: value for name, value in wanted.items() if name in settings}
     return recipe_from_json({"version": 1, "seed": 0, "steps": [{"technique": technique, **chosen}]})
 
 
 def _cell(recipe: Recipe, context: RunContext) -> dict[str, Any]:
     model, records = run_steps(recipe, context.original, context, Stages(recipe, lambda event: None))
-    difference, sensitivity = _difference(model, context)
+    difference, sensitivity, spread = _difference(model, context)
     notes = [note for record in records for note in record.notes]
     quantized = model.quantization_aware or any("quantization" in step.name for step in recipe.steps)
     rounded = min(max(SENSITIVITY_FACTOR * sensitivity, LEAST_TOLERANCE), MOST_TOLERANCE)
     agrees = difference <= (rounded if quantized else FLOAT_TOLERANCE)
     return {
-        "outcome": "agrees" if agrees else "differs",
+        "outcome": "the same for all samples" if spread < LEAST_SPREAD else "agrees" if agrees else "differs",
         "difference": difference,
+        "spread": spread,
         "sensitivity": sensitivity,
         "left": len(notes),
         "notes": notes[:40],
     }
 
 
-def _difference(model: Any, context: Any) -> tuple[float, float]:
-    """||keras - tflite|| / ||keras|| over a few test samples, and the same for keras with kernels and activations moved as int8 rounding does."""
+def _difference(model: Any, context: Any) -> tuple[float, float, float]:
+    """How far the .tflite is from Keras, Keras from itself when it is rounded like int8, and Keras's outputs from their mean over the samples.
+
+    Each is ||difference|| / ||outputs of Keras|| over a few test samples.
+    """
     inputs = context.data.inputs(context.data.dataset.test.x[:8])
     expected = np.asarray(model.keras(inputs, training=False), np.float64)
     given = run(model.content, [(inputs, None)]).reshape(expected.shape)
+    others = (given, _rounded(model.keras, inputs), expected.mean(axis=0, keepdims=True))
     size = max(float(np.linalg.norm(expected)), 1e-12)
-    return float(np.linalg.norm(expected - given)) / size, float(np.linalg.norm(expected - _rounded(model.keras, inputs))) / size
+    difference, sensitivity, spread = (float(np.linalg.norm(expected - other)) / size for other in others)
+    return difference, sensitivity, spread
 
 
 def _rounded(keras: Any, inputs: Any) -> Any:
