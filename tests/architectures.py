@@ -44,7 +44,7 @@ FAMILIES = {
 
 
 CUT = {
-    ("keras", "ConvNeXtTiny"): 24,
+    ("keras", "ConvNeXtTiny"): 20,
     ("keras", "DenseNet121"): 35,
     ("keras", "EfficientNetB0"): 40,
     ("keras", "EfficientNetV2B0"): 45,

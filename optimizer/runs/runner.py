@@ -71,7 +71,11 @@ class Runner:
         """Work until told to stop (SIGTERM, SIGINT) or idle for long enough."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        sweep()
+        try:
+            sweep()
+        except OSError as error:
+            # What dead commands left behind costs room; it must not keep the runner from its work.
+            logger.warning("the folders of killed commands could not be swept: %s", error)
         self._patiently(lambda: self._recovered(recover(self._store, self._claims)), retry=True)
         logger.info("runner %s is ready", os.getpid())
         while not (self._stopping or self._is_idle() or self._has_retired):

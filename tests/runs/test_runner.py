@@ -169,7 +169,8 @@ class TestFaults:
         here.start(*NO_TRAINING)
         pid = here.hang_next()
         run = here.reaches(here.upload(), RunState.RUNNING)
-        (folder,) = (path for path in here.store.files.work.iterdir() if (path / "job.json").exists())
+        work = here.store.files.work
+        folder = wait_for(lambda: next((path for path in work.iterdir() if (path / "job.json").exists()), None), within_s=5)
         for number in range(8):
             (folder / "tmp" / f"part{number}").write_bytes(bytes(2**21))
         full = here.ends(run, within_s=6)

@@ -146,9 +146,12 @@ def summarize_saved_model(graphs: Sequence[MetaGraph], *, name: str, sha256: str
 
 
 def _in_order(infos: dict[str, TensorInfo]) -> dict[str, TensorInfo]:
-    return dict(
-        sorted(infos.items(), key=lambda item: [int(part) if part.isdecimal() else part for part in DIGITS.split(item[0])])
-    )
+    """By name, numbers by their size: by the count of their digits first, for a stranger's name may hold thousands."""
+
+    def key(name: str) -> list[tuple[int, str]]:
+        return [(len(part.lstrip("0")), part) if part.isdecimal() else (0, part) for part in DIGITS.split(name)]
+
+    return {name: infos[name] for name in sorted(infos, key=key)}
 
 
 def _serving(graphs: Sequence[MetaGraph], place: str) -> tuple[MetaGraph, Signature]:
