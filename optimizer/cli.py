@@ -328,5 +328,6 @@ def _doctor(options: argparse.Namespace) -> int:
     for section, entries in findings.items():
         print(section)
         for name, value in entries.items():
-            print(f"    {name:<32} {value}")
+            shown = ("free disk space", f"{value / 2**30:.1f} GiB") if name == "free bytes" else (name, value)
+            print(f"    {shown[0]:<32} {shown[1]}")
     return 0

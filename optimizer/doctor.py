@@ -42,7 +42,7 @@ def examine() -> dict[str, dict[str, Any]]:
         "store": {
             "home": str(home.root),
             "journal mode": journal_mode(),
-            "free disk space": _free_disk(home.root),
+            "free bytes": _free_bytes(home.root),
             "runner": "alive" if _locked(home.runner_lock) else "not running (the dashboard starts it)",
         },
     }
@@ -89,11 +89,11 @@ def _uploads(found: Probed) -> str:
     return f"refused, because layers are missing ({TRUST_VARIABLE}=1 accepts them all the same)"
 
 
-def _free_disk(folder: Path) -> str:
+def _free_bytes(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
     status = os.statvfs(folder)
-    return f"{status.f_bavail * status.f_frsize / 2**30:.1f} GiB"
+    return status.f_bavail * status.f_frsize
 
 
 def _locked(path: Path) -> bool:

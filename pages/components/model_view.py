@@ -48,9 +48,11 @@ def _draw_checks(model: ModelSummary, expects: str) -> None:
 
 
 def _named(names: Sequence[str], shapes: Sequence[str]) -> str:
-    """Shapes, with their names where there are several."""
+    """Shapes, with their names where there are several; summaries stored by earlier versions may have no names."""
     if len(shapes) == 1:
         return shapes[0]
+    if len(names) != len(shapes):
+        return ", ".join(shapes)
     return ", ".join(f"{name} ({shape})" for name, shape in zip(names, shapes, strict=True))
 
 

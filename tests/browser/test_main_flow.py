@@ -69,10 +69,17 @@ def slider(page: Page, label: str) -> Locator:
     return page.locator("[data-testid=stSlider]", has_text=label)
 
 
+def rest(page: Page) -> None:
+    """Wait until no script of the page runs: while one does, what it has drawn anew can stand beside what it replaces."""
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_have_count(1, timeout=LOOK_MS)
+
+
 def move(page: Page, label: str, key: str, shows: str, recipe: str) -> None:
     """Move a slider by the keyboard, as someone without a mouse does, until it and the recipe in words say so."""
     shown = slider(page, label).locator("[data-testid=stSliderThumbValue]")
     for _ in range(30):
+        rest(page)
+        expect(shown).to_have_count(1, timeout=LOOK_MS)
         before = shown.inner_text()
         if shows in before:
             break
@@ -87,6 +94,7 @@ def add_step(page: Page, name: str) -> None:
     page.get_by_role("button", name="Add a step").click()
     page.get_by_role("button", name=name, exact=True).click()
     expect(page.locator("[data-testid=stMarkdown]", has_text=re.compile(rf"\d\s+\w+: {name}"))).to_be_visible(timeout=LOOK_MS)
+    rest(page)
 
 
 def run_as(page: Page, name: str, *, clicks: int = 1) -> None:

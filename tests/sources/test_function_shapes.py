@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from optimizer.errors import InputError
+from optimizer.sources.layer_rules.facts import LayerCall
 from optimizer.sources.preflight import read_model_summary
 
 FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -110,3 +111,12 @@ def test_what_no_file_can_hold_is_refused_before_anything_runs(name: str, tmp_pa
     assert caught.value.code == "UNSUPPORTED_OP"
     assert name in caught.value.what
     assert caught.value.fix
+
+
+def test_a_number_in_the_file_does_not_decide_how_many_parts_are_listed() -> None:
+    from optimizer.sources.layer_rules import functions
+
+    assert functions.MAX_PARTS < 10_000
+    for name, arguments in (("split", {"num_or_size_splits": 2**28, "axis": 1}), ("unstack", {"axis": 1})):
+        call = LayerCall(inputs=((None, 2**28, 1),), arguments=arguments)
+        assert getattr(functions, name)(call) is functions.UNKNOWN

@@ -127,6 +127,10 @@ def stack(call: LayerCall) -> LayerFacts:
     return plain((*shape[:axis], len(call.inputs), *shape[axis:])) if axis else UNKNOWN
 
 
+MAX_PARTS = 5_000
+"""More outputs than that are not listed: a number in a small file must not decide how much memory its reading takes."""
+
+
 @function("split")
 def split(call: LayerCall) -> LayerFacts:
     """Parts of equal or of given lengths along one axis."""
@@ -134,6 +138,8 @@ def split(call: LayerCall) -> LayerFacts:
     axis = as_axis(call.arguments.get("axis", 0), len(shape))
     length = shape[axis]
     if not axis or length is None:
+        return UNKNOWN
+    if isinstance(wanted, int) and wanted > MAX_PARTS:
         return UNKNOWN
     if isinstance(wanted, int) and wanted > 0:
         if length % wanted:
@@ -154,7 +160,7 @@ def unstack(call: LayerCall) -> LayerFacts:
     """Every position of one axis on its own."""
     axis = as_axis(call.arguments.get("axis", 0), len(call.shape))
     length = call.shape[axis]
-    if not axis or length is None:
+    if not axis or length is None or length > MAX_PARTS:
         return UNKNOWN
     return LayerFacts(outputs=((*call.shape[:axis], *call.shape[axis + 1 :]),) * length, macs=0, weights={})
 
