@@ -1,6 +1,6 @@
 """Which technique takes which architecture: Litesmith's matrix beside bare TFMOT's.
 
-    python benchmarks/coverage.py [--resume coverage.jsonl] [--only REGEX] [--fast] [--eager] [--seconds-a-cell 1800] [--print]
+    python benchmarks/coverage.py [--resume coverage.jsonl] [--only REGEX] [--fast] [--eager] [--part 1/2] [--seconds-a-cell 1800] [--print]
 
 Rows are every architecture of keras.applications and tf_keras.applications (weights=None, 10 classes, the smallest input that it takes)
 and the layer families of tests/zoo.py; columns are all registered techniques. A cell of ours runs the technique for one epoch on random
@@ -29,6 +29,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+import agreement  # noqa: E402
+
 CELLS = Path(__file__).with_name("coverage_cells.py")
 SIDES = ("ours", "bare")
 LARGE_BYTES = 300_000_000
@@ -51,8 +53,9 @@ class Results:
         self._path = path
         lines = path.read_text().splitlines() if path.exists() else []
         self.records: dict[tuple[str, str, str, str], dict[str, Any]] = {}
-        for line in lines:
-            self._keep(json.loads(line))
+        for record in map(json.loads, lines):
+            if record["side"] == "bare" or record.get("judging") == agreement.JUDGING:
+                self._keep(record)
 
     def _keep(self, record: dict[str, Any]) -> None:
         self.records[record["maker"], record["architecture"], record["side"], record["technique"]] = record
@@ -115,7 +118,12 @@ def _cells(command: list[str], seconds_a_cell: float, techniques: list[str]) -> 
         if child.wait() != 0 and done < len(techniques):
             errors.seek(0)
             outcome = "TIMED_OUT" if limit.rang else "CRASHED"
-            yield {"technique": techniques[done], "outcome": outcome, "detail": errors.read()[-400:]}
+            yield {
+                "technique": techniques[done],
+                "outcome": outcome,
+                "detail": errors.read()[-400:],
+                "judging": agreement.JUDGING,
+            }
 
 
 class _Alarm:
@@ -178,6 +186,9 @@ def main() -> int:
     parser.add_argument("--techniques", default="", help="comma-separated; all without it")
     parser.add_argument("--fast", action="store_true", help="the smallest architecture of each family only")
     parser.add_argument("--eager", action="store_true", help="train without compiling the steps first")
+    parser.add_argument(
+        "--part", default="1/1", help="k/n takes every n-th row from the k-th on; parts may run at once with one file"
+    )
     parser.add_argument("--seconds-a-cell", type=float, default=1800.0)
     parser.add_argument("--print", action="store_true", dest="only_print")
     options = parser.parse_args()
@@ -191,7 +202,8 @@ def main() -> int:
         rows = [row for row in rows if row[0] == "zoo" or SMALL.fullmatch(row[1])]
     results = Results(options.resume)
     if not options.only_print:
-        for maker, architecture in rows:
+        part, parts = map(int, options.part.split("/"))
+        for maker, architecture in rows[part - 1 :: parts]:
             run_row(maker, architecture, results, techniques, options.seconds_a_cell, ["--eager"] if options.eager else [])
     return int(print_matrix(results, rows, techniques) > 0)
 

@@ -18,6 +18,10 @@ import numpy.typing as npt
 SIZES = (32, 48, 64, 75, 96, 128, 224)
 """Input heights that are tried from the smallest on."""
 CLASSES = 10
+MEAN_IN_DEVIATIONS = 4.0
+"""What a settled normalization gives: a mean this many standard deviations above zero."""
+LEAST_DEVIATION = 0.02
+"""Deviations below this share of the mean are not enlarged: they are rounding, more than anything else."""
 
 SMALL = re.compile(
     "MobileNet|MobileNetV2|MobileNetV3Small|EfficientNetB0|EfficientNetV2B0|RegNet[XY]002|NASNetMobile|ResNet50|ResNet50V2|ResNetRS50"
@@ -128,15 +132,20 @@ def pictures(count: int, height: int, width: int, channels: int) -> npt.NDArray[
 def settle(model: Any, x: Any) -> None:
     """Make a net with BatchNormalization well conditioned, as training would: its int8 outputs can then be told from wrong ones.
 
-    Untrained nets enlarge any rounding from layer to layer until no two ways to compute them agree. So each kernel's values are moved up
-    by half of their mean size, which lets what a layer's inputs share outweigh rounding, and each normalization gets mean 0 and the mean
-    square of a batch as its statistics: with fresh ones activations fade or run away, and with the true mean it would enlarge rounding again.
-    The normalizations are frozen, as is usual when one fine-tunes on little data; else training would bring the true means back.
+    Untrained nets enlarge any rounding from layer to layer until no two ways to compute them agree, or let the samples fade into one. So
+    each kernel's values are moved up by half of their mean size, which lets what a layer's inputs share outweigh rounding, and each
+    normalization gets such statistics that its outputs vary by a quarter of their mean: neither what the samples share nor what tells them
+    apart is lost on the way (docs/decisions/0010). The normalizations are frozen, as is usual when one fine-tunes on little data; else
+    training would bring the true statistics back.
     """
     layers = [layer for layer in model._flatten_layers() if type(layer).__name__ == "BatchNormalization"]
     if not layers:
         return
-    model.set_weights([w + 0.5 * np.abs(w).mean() if w.ndim > 1 else w for w in model.get_weights()])
+    for layer in model._flatten_layers():
+        # One with an activation of its own is a gate (squeeze and excite) or the end. Gates must not be driven into saturation: an int8
+        # sigmoid gives 255/256 at most, and that share goes missing at each of them.
+        if getattr(getattr(layer, "activation", None), "__name__", "linear") == "linear" and not getattr(layer, "layers", None):
+            layer.set_weights([w + 0.5 * np.abs(w).mean() if w.ndim > 1 else w for w in layer.get_weights()])
     for layer in layers:
         layer.call = _settling(layer)
     model(x, training=False)
@@ -149,9 +158,11 @@ def _settling(layer: Any) -> Callable[..., Any]:
     def call(values: Any, **_: Any) -> Any:
         axis = layer.axis[0] if isinstance(layer.axis, list) else layer.axis
         seen = np.asarray(values)
-        square = np.mean(np.square(seen, dtype=np.float64), axis=tuple(n for n in range(seen.ndim) if n != axis % seen.ndim))
-        layer.moving_mean.assign(np.zeros_like(square, np.float32))
-        layer.moving_variance.assign(square.astype(np.float32))
+        rest = tuple(n for n in range(seen.ndim) if n != axis % seen.ndim)
+        mean, deviation = np.mean(seen, rest, np.float64), np.std(seen, rest, np.float64)
+        distance = MEAN_IN_DEVIATIONS * np.maximum(deviation, LEAST_DEVIATION * np.abs(mean))
+        layer.moving_mean.assign((mean - distance).astype(np.float32))
+        layer.moving_variance.assign((np.square(distance) + np.square(deviation)).astype(np.float32))
         return type(layer).call(layer, values, training=False)
 
     return call
