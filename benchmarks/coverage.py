@@ -38,12 +38,12 @@ WRAPPED_BY_TFMOT = ("quantization_aware_training", "magnitude_pruning", "weight_
 
 
 def rows_of_matrix() -> list[tuple[str, str]]:
-    """(maker, architecture), the small ones first."""
+    """(maker, architecture): one a family, then the others, then the layer families."""
     import architectures
     import zoo
 
     found = [(maker, name) for maker in ("keras", "tf_keras") for name in architectures.names(maker)]
-    return [("zoo", name) for name in zoo.MODELS] + sorted(found, key=lambda row: not architectures.SMALL.fullmatch(row[1]))
+    return sorted(found, key=lambda row: not architectures.SMALL.fullmatch(row[1])) + [("zoo", name) for name in zoo.MODELS]
 
 
 class Results:
