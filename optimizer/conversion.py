@@ -18,6 +18,7 @@ import numpy.typing as npt
 from optimizer.errors import RunError
 from optimizer.litert_file import LiteRTFile
 from optimizer.quiet import quiet_standard_error
+from optimizer.surgery.lowering import lowered, may_be_lowered_further
 
 FEWEST_WEIGHTS = 1024
 """TensorFlow's converter quantizes no smaller kernel in a dynamic-range file."""
@@ -68,13 +69,16 @@ class LoadedSavedModel:
         return _converted(converter_for(self))
 
 
-def converter_for(model: Any) -> Any:
-    """A tf.lite.TFLiteConverter of a tf_keras.Model or LoadedSavedModel in inference mode, with a batch of one."""
+def converter_for(model: Any, *, fused: bool = True) -> Any:
+    """A tf.lite.TFLiteConverter of a tf_keras.Model or LoadedSavedModel in inference mode, with a batch of one.
+
+    `fused` leaves it to the converter to find a gelu in what a model computes by erf.
+    """
     import tensorflow as tf
 
     if isinstance(model, LoadedSavedModel):
         return tf.lite.TFLiteConverter.from_concrete_functions([model.concrete_function()], model.trackable)
-    function = _keras_function(model)
+    function = _keras_function(model, fused=fused)
     return tf.lite.TFLiteConverter.from_concrete_functions([function], _holder_of(function))
 
 
@@ -87,12 +91,10 @@ def _holder_of(function: Any) -> Any:
     return holder
 
 
-def _keras_function(keras_model: Any) -> Any:
+def _keras_function(keras_model: Any, *, fused: bool) -> Any:
     import tensorflow as tf
 
-    from optimizer.surgery.lowering import lowered
-
-    keras_model = lowered(keras_model)
+    keras_model = lowered(keras_model, fused=fused)
     signature = [
         tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype, name=plain_name(tensor.name)) for tensor in keras_model.inputs
     ]
@@ -116,7 +118,15 @@ def convert(model: Any, configure: Callable[[Any], None] | None = None) -> bytes
     """
     if configure is None and isinstance(model, LoadedSavedModel):
         return model.float_file
-    converter = converter_for(model)
+    try:
+        return _configured(converter_for(model), configure)
+    except RunError:
+        if isinstance(model, LoadedSavedModel) or not may_be_lowered_further(model):
+            raise
+    return _configured(converter_for(model, fused=False), configure)
+
+
+def _configured(converter: Any, configure: Callable[[Any], None] | None) -> bytes:
     if configure is not None:
         configure(converter)
     return _converted(converter)

@@ -5,28 +5,45 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from optimizer.surgery.computed_functions import computed_by_other_operators
 from optimizer.surgery.rebuilding import rebuilt
 
 LOWERED = frozenset({"AveragePooling3D", "MaxPooling3D"})
 """Poolings over three axes, done over two and then over one: LiteRT pools over two axes at most."""
+FUSED = frozenset({"math.erf"})
+"""Functions that the converter makes an operator of where they are part of a larger formula: erf within a gelu."""
 
 
-def lowered(keras_model: Any) -> Any:
+def lowered(keras_model: Any, *, fused: bool = True) -> Any:
     """The model with such layers replaced, for a conversion; the model itself where it has none.
 
     The result shares its other layers, and so the weights, with `keras_model`.
+
+    Args:
+        keras_model: A functional tf_keras.Model.
+        fused: Leave FUSED functions as they are, for the converter to find the formula that they are part of.
     """
-    if not any(_can_be_lowered(layer) for layer in keras_model.layers):
+    kept = FUSED if fused else frozenset()
+
+    def replacement(layer: Any) -> Any:
+        if type(layer).__name__ in LOWERED and layer.data_format == "channels_last":
+            return _pooling_class()
+        known = getattr(layer, "symbol", "").removeprefix("compat.v1.")
+        return None if known in kept else computed_by_other_operators(known)
+
+    if not any(replacement(layer) for layer in keras_model._flatten_layers()):
         return keras_model
 
     def make(layer: Any, name: str) -> Any:
-        return _pooling_class()(layer, name=f"{name}/lowered") if _can_be_lowered(layer) else layer
+        found = replacement(layer)
+        return found(layer, name=f"{name}/lowered") if found else layer
 
     return rebuilt(keras_model, make)
 
 
-def _can_be_lowered(layer: Any) -> bool:
-    return type(layer).__name__ in LOWERED and layer.data_format == "channels_last"
+def may_be_lowered_further(keras_model: Any) -> bool:
+    """Whether the model has FUSED functions, which the converter may have found outside of their formulas."""
+    return any(getattr(layer, "symbol", "") in FUSED for layer in keras_model._flatten_layers())
 
 
 @functools.cache

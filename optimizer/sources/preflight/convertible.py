@@ -9,12 +9,6 @@ from optimizer.errors import InputError
 from optimizer.sources.graph import Graph
 
 WITHOUT_OPERATOR: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("math.acos", "math.acosh", "math.asin", "math.asinh", "math.atan", "math.atanh", "math.cosh", "math.sinh", "math.tan"),
-        "",
-    ),
-    "math.erf": "Use the gelu activation where it is part of a gelu, and tanh(1.2 * x) elsewhere.",
-    "math.erfc": "Use 1 - tanh(1.2 * x).",
     "math.cumprod": "Use exp(cumsum(log(x))) where all values are positive.",
 }
 """Functions (TFOpLambda) by name, with what can take their place."""
