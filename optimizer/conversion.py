@@ -5,11 +5,13 @@ The exported graph has a batch of one, as devices run it: microcontroller runtim
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -132,9 +134,27 @@ def _configured(converter: Any, configure: Callable[[Any], None] | None) -> byte
     return _converted(converter)
 
 
+@contextlib.contextmanager
+def _without_gradients() -> Iterator[None]:
+    """The converter saves the graph first, and with it the gradient of each swish and fake quantization, which no .tflite holds.
+
+    To save them costs a third of a conversion, and more than that for deep nets: TensorFlow looks for each captured tensor in a list. The
+    converter has no setting for it.
+    """
+    from tensorflow.lite.python import lite
+
+    own = lite._save_options
+    options = functools.partial(own.SaveOptions, experimental_custom_gradients=False)
+    lite._save_options = SimpleNamespace(SaveOptions=options)
+    try:
+        yield
+    finally:
+        lite._save_options = own
+
+
 def _converted(converter: Any) -> bytes:
     try:
-        with quiet_standard_error(), warnings.catch_warnings():
+        with quiet_standard_error(), _without_gradients(), warnings.catch_warnings():
             # To calibrate several inputs, the converter looks their names up with an interpreter that it calls deprecated itself.
             warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
             # After a training with rounding, the graph itself says the input's range.

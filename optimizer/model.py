@@ -22,6 +22,7 @@ class Model:
         saved_model: What was brought as a SavedModel: it can be converted, but not trained.
         litert: The bytes of the .tflite, None before a conversion; where a .tflite was brought, the only part there is.
         promises: What earlier techniques hold to be true of it.
+        trial: The .tflite that a conversion would give of exactly this `keras`, where a step has made it already; any change drops it.
         quantization_aware: Whether `keras` carries fake-quantization nodes, so that only a conversion to int8 can follow.
     """
 
@@ -29,6 +30,7 @@ class Model:
     saved_model: LoadedSavedModel | None = None
     litert: bytes | None = None
     promises: tuple[Promise, ...] = ()
+    trial: bytes | None = None
     quantization_aware: bool = False
 
     @property
@@ -60,7 +62,7 @@ class Model:
         """A copy with other parts, and with `promises` added to those it has; a new promise replaces one about the same thing."""
         renewed = {promise.subject for promise in promises}
         kept = tuple(promise for promise in self.promises if promise.subject not in renewed)
-        return dataclasses.replace(self, promises=kept + promises, **changes)
+        return dataclasses.replace(self, **{"trial": None, **changes, "promises": kept + promises})
 
 
 def copy_of(keras_model: Any) -> Any:

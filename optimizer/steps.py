@@ -104,7 +104,7 @@ def final_conversion(model: Model) -> bytes:
     """A Keras model as .tflite bytes: float32, or int8 where the model was trained for it. Raises RunError CONVERSION_FAILED."""
     if not model.quantization_aware:
         return unchanged(model)
-    return convert(model.keras, lambda converter: configure_trained(converter, per_tensor=model.shares_values))
+    return model.trial or convert(model.keras, lambda converter: configure_trained(converter, per_tensor=model.shares_values))
 
 
 def unchanged(model: Model) -> bytes:

@@ -83,12 +83,14 @@ class QuantizationAwareTraining(Technique):
         prepared = with_fake_quantization(plain, layout, per_tensor=per_tensor)
         plan = Schedule(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
         calibrate(prepared, _calibration_batches(context), steps=plan.steps(len(context.data.dataset.train)))
-        stored = self._stored_as_integers(prepared.keras, layout, context, per_tensor=per_tensor)
         fit(prepared.keras, context, plan, projections=held_projections(model, prepared.keras))
+        trial = convert(prepared.keras, lambda converter: configure_trained(converter, per_tensor=per_tensor))
+        file = LiteRTFile(trial)
         if per_tensor and any(layer.calls > 1 and layer.has_kernel for layer in wiring.layers.values()):
-            model = _without_torn_values(model, prepared.keras, context)
+            model = _without_torn_values(model, prepared.keras, file, context)
+        stored = _stored_as_integers(prepared.keras, layout, file, context)
         promise = StoredType(technique=self.name, kernels=tuple(stored), dtypes=("INT8",))
-        return model.changed(keras=prepared.keras, quantization_aware=True, promises=(promise,))
+        return model.changed(keras=prepared.keras, quantization_aware=True, promises=(promise,), trial=trial)
 
     def _folded(self, model: Model, context: RunContext, *, per_tensor: bool) -> Any:
         """A copy without activity penalties, and without the BatchNormalization layers that the converter could not fold afterwards."""
@@ -100,31 +102,27 @@ class QuantizationAwareTraining(Technique):
             )
         return without_activity_penalties(plain)
 
-    def _stored_as_integers(self, prepared: Any, layout: Layout, context: RunContext, *, per_tensor: bool) -> list[str]:
-        """Which kernels the converter really stores in int8: where float layers stand around, only a trial tells."""
-        rounded = {name for name, role in layout.roles.items() if role is Role.KERNEL}
-        treated = {
-            key: variable
-            for name, found in kernels_by_layer(prepared).items()
-            if name in rounded
-            for key, variable in found.items()
-        }
-        if not layout.reasons:
-            return sorted(treated)
-        file = LiteRTFile(convert(prepared, lambda converter: configure_trained(converter, per_tensor=per_tensor)))
-        located = {key: file.locate(variable.numpy()) for key, variable in treated.items()}
-        stored = sorted(key for key, tensor in located.items() if tensor is not None and tensor.dtype == "INT8")
-        for key in sorted(set(treated) - set(stored)):
-            context.note(f"{key} trains with rounding, but the converter keeps it float between layers that stay float.")
-        return stored
+
+def _stored_as_integers(prepared: Any, layout: Layout, file: LiteRTFile, context: RunContext) -> list[str]:
+    """Which kernels the converter really stored in int8: where float layers stand around, only the file tells."""
+    rounded = {name for name, role in layout.roles.items() if role is Role.KERNEL}
+    treated = {
+        key: variable for name, found in kernels_by_layer(prepared).items() if name in rounded for key, variable in found.items()
+    }
+    if not layout.reasons:
+        return sorted(treated)
+    located = {key: file.locate(variable.numpy()) for key, variable in treated.items()}
+    stored = sorted(key for key, tensor in located.items() if tensor is not None and tensor.dtype == "INT8")
+    for key in sorted(set(treated) - set(stored)):
+        context.note(f"{key} trained with rounding, but the converter keeps it float between layers that stay float.")
+    return stored
 
 
-def _without_torn_values(model: Model, prepared: Any, context: RunContext) -> Model:
+def _without_torn_values(model: Model, prepared: Any, file: LiteRTFile, context: RunContext) -> Model:
     """The model without promises of shared values that its file cannot keep.
 
     The converter gives the kernel of a convolution that is called several times one scale a channel, whatever it is told.
     """
-    file = LiteRTFile(convert(prepared, lambda converter: configure_trained(converter, per_tensor=True)))
     variables = kernel_variables(prepared)
     kept = []
     for promise in model.promises:
