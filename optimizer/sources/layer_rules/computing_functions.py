@@ -14,8 +14,9 @@ from optimizer.sources.summary import Shape
 @function("linalg.matmul", "matmul", "__operators__.matmul")
 def matmul(call: LayerCall) -> LayerFacts:
     """Product of two matrices, or of a constant one."""
-    constant = next((shape for key in ("a", "b", "y") if (shape := constant_shape(call.arguments.get(key))) is not None), None)
-    pair = call.inputs if constant is None else (*call.inputs, constant)
+    shapes = {key: constant_shape(call.arguments.get(key)) for key in ("a", "x", "b", "y")}
+    left_constant, right_constant = shapes["a"] or shapes["x"], shapes["b"] or shapes["y"]
+    pair = tuple(shape for shape in (left_constant, *call.inputs, right_constant) if shape is not None)
     if len(pair) != 2:
         return UNKNOWN
     left, right = (list(shape) for shape in pair)
@@ -25,6 +26,8 @@ def matmul(call: LayerCall) -> LayerFacts:
         left[-2:] = left[:-3:-1]
     if call.arguments.get("transpose_b"):
         right[-2:] = right[:-3:-1]
+    if None not in (left[-1], right[-2]) and left[-1] != right[-2]:
+        raise ConfigError("inputs", "matrices that can be multiplied", [left, right])
     batch = broadcast((tuple(left[:-2]), tuple(right[:-2])))
     output: Shape = (*batch, left[-2], right[-1])
     return plain(output, macs=times(product(output[1:]), left[-1]))

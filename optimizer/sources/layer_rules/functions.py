@@ -94,6 +94,8 @@ def repeated_whole(call: LayerCall) -> LayerFacts:
         counts = whole_numbers(call.arguments["multiples"])
         if counts is None or len(counts) != len(call.shape) or counts[0] != 1:
             return UNKNOWN
+        if min(counts) < 0:
+            raise ConfigError("multiples", "numbers from 0 on", counts)
         return plain(tuple(times(length, count) for length, count in zip(call.shape, counts, strict=True)))
     wanted = call.arguments.get("shape")
     if not isinstance(wanted, list | tuple) or not wanted or wanted[0] is not None:
@@ -108,6 +110,8 @@ def repeat(call: LayerCall) -> LayerFacts:
     count, shape = call.arguments.get("repeats"), list(call.shape)
     if not isinstance(count, int) or call.arguments.get("axis") is None:
         return UNKNOWN
+    if count < 0:
+        raise ConfigError("repeats", "a number from 0 on", count)
     axis = as_axis(call.arguments["axis"], len(shape))
     shape[axis] = times(shape[axis], count)
     return plain(tuple(shape)) if axis else UNKNOWN
@@ -177,8 +181,10 @@ def expand_dims(call: LayerCall) -> LayerFacts:
 @function("squeeze")
 def squeeze(call: LayerCall) -> LayerFacts:
     """Without the given axes of length one, or without all of them."""
-    shape = call.shape
-    axes = axes_of(call.arguments.get("axis") or None, len(shape)) or {n for n, length in enumerate(shape) if n and length == 1}
+    shape, given = call.shape, call.arguments.get("axis")
+    axes = axes_of(None if given == [] else given, len(shape)) or {n for n, length in enumerate(shape) if n and length == 1}
+    if any(shape[axis] not in (1, None) for axis in axes):
+        raise ConfigError("axis", "axes of length 1", given)
     return plain(tuple(length for number, length in enumerate(shape) if number not in axes)) if 0 not in axes else UNKNOWN
 
 
