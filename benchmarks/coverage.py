@@ -1,6 +1,6 @@
 """Which technique takes which architecture: Litesmith's matrix beside bare TFMOT's.
 
-    python benchmarks/coverage.py [--resume coverage.jsonl] [--only REGEX] [--fast] [--eager] [--part 1/2] [--seconds-a-cell 1800] [--print]
+    python benchmarks/coverage.py [--resume FILE] [--only REGEX] [--fast] [--eager] [--part 1/2] [--seconds-a-cell 1800] [--print]
 
 Rows are every architecture of keras.applications and tf_keras.applications (weights=None, 10 classes, the smallest input that it takes)
 and the layer families of tests/zoo.py; columns are all registered techniques. A cell of ours runs the technique for one epoch on random
@@ -8,7 +8,7 @@ data, converts, and compares the .tflite with the optimized Keras model: "agrees
 something that was left as it is. A cell of TFMOT's only asks whether its wrapper takes the same file; TFMOT trains no
 students, and its post-training quantization is TensorFlow's converter.
 
-Finished cells are kept in the resume file, one JSON line each, and are not run again: the whole takes many hours on two cores.
+Finished cells are kept in the resume file (docs/coverage.jsonl), one JSON line each, and are not run again: the whole takes hours on two cores.
 `--fast` takes the smallest architecture of each family. `--eager` trains without compiling the few steps first, in a third of the time,
 and converts as ever; tests/test_architectures.py has the compiled steps of each family's first blocks. `--print` only prints what the
 file holds. Exit status 1 where a cell of ours failed.
@@ -181,7 +181,7 @@ def _words(cell: dict[str, Any] | None) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--resume", type=Path, default=Path("coverage.jsonl"))
+    parser.add_argument("--resume", type=Path, default=ROOT / "docs" / "coverage.jsonl")
     parser.add_argument("--only", default="", help="regular expression over 'maker architecture'")
     parser.add_argument("--techniques", default="", help="comma-separated; all without it")
     parser.add_argument("--fast", action="store_true", help="the smallest architecture of each family only")
