@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +48,9 @@ def _regions(graph: LiteRTGraph) -> Iterator[list[StoredOperator]]:
                 yield [operator, *after]
         elif operator.name == "LOG":
             yield [operator, *_before(graph, operator, STEPWISE)]
+        elif operator.name == "MAXIMUM" and any(np.size(values) > 1 for values in _constants(graph, operator)):
+            # litert-quantizer gives these constants one scale a channel, and then refuses the model.
+            yield [operator]
 
 
 def _before(graph: LiteRTGraph, operator: StoredOperator, through: frozenset[str]) -> list[StoredOperator]:
@@ -75,5 +79,8 @@ def _after(graph: LiteRTGraph, operator: StoredOperator) -> list[StoredOperator]
 
 
 def _masks(graph: LiteRTGraph, operator: StoredOperator) -> bool:
-    constants = [graph.file.numbers(0, tensor) for tensor in operator.inputs]
-    return any(float(np.abs(values).max(initial=0.0)) >= MASKED for values in constants if values is not None)
+    return any(float(np.abs(values).max(initial=0.0)) >= MASKED for values in _constants(graph, operator))
+
+
+def _constants(graph: LiteRTGraph, operator: StoredOperator) -> list[Any]:
+    return [values for tensor in operator.inputs if (values := graph.file.numbers(0, tensor)) is not None]
