@@ -27,7 +27,7 @@ def float_regions(content: bytes) -> list[tuple[str, str]]:
     """The operators that should stay float: each one's name and that of the tensor that it gives.
 
     They are a masked softmax with what masks it, an exponential with what is added to it and undoes it (softplus, mish, selu, a
-    where of two branches), and a logarithm with what is added before it.
+    where of two branches), a logarithm with what is added before it, and a division by what is computed.
     """
     graph = LiteRTGraph(LiteRTFile(content))
     names = {operator.outputs[0]: operator.name for region in _regions(graph) for operator in region}
@@ -48,6 +48,9 @@ def _regions(graph: LiteRTGraph) -> Iterator[list[StoredOperator]]:
                 yield [operator, *after]
         elif operator.name == "LOG":
             yield [operator, *_before(graph, operator, STEPWISE)]
+        elif operator.name == "DIV" and operator.inputs[1] in graph.givers:
+            # LiteRT refuses a sample whose divisor is rounded to 0.
+            yield [operator]
         elif operator.name == "MAXIMUM" and any(np.size(values) > 1 for values in _constants(graph, operator)):
             # litert-quantizer gives these constants one scale a channel, and then refuses the model.
             yield [operator]
