@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from optimizer.float_regions import float_regions
 from optimizer.litert_file import LiteRTFile
 
 RIGHT_IN_INT16 = frozenset({
@@ -24,8 +25,13 @@ constant and UNIDIRECTIONAL_SEQUENCE_LSTM gave files that LiteRT refuses. litert
 def not_right_in_int16(float_file: bytes) -> list[str]:
     """What in a float .tflite TensorFlow's converter cannot be trusted with in int16: names of operators, in alphabetical order."""
     file = LiteRTFile(float_file)
-    found = sorted({operator.name for operator in file.operators} - RIGHT_IN_INT16)
+    found = sorted({operator.name for operator in file.operators} - RIGHT_IN_INT16 | _too_wide(float_file))
     return [*found, "shared layers"] if _shares_weights(file) else found
+
+
+def _too_wide(float_file: bytes) -> set[str]:
+    """A masked softmax, and an exponential that something is added to (softplus, mish): 65,536 levels are too few for their ranges."""
+    return {name for name, _ in float_regions(float_file) if name in ("EXP", "SOFTMAX")}
 
 
 def _shares_weights(file: LiteRTFile) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -91,21 +91,24 @@ def _calibration_data(float_file: bytes, samples: Any) -> dict[str, list[dict[st
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=float_file)
-    name, signature = next(iter(interpreter.get_signature_list().items()))
-    if isinstance(samples, Mapping):
-        taken = interpreter.get_signature_runner(name).get_input_details()
-        shapes = {part: tuple(int(n) for n in taken[part]["shape"]) for part in samples}
-        number = len(next(iter(samples.values())))
-        return {
-            name: [
-                {part: _value(x[index], shapes[part], taken[part]["dtype"]) for part, x in samples.items()}
-                for index in range(number)
-            ]
-        }
-    details = interpreter.get_input_details()[0]
-    shape = tuple(int(n) for n in details["shape"])
-    return {name: [{signature["inputs"][0]: _value(sample, shape, details["dtype"])} for sample in samples]}
+    name = next(iter(interpreter.get_signature_list()))
+    taken = interpreter.get_signature_runner(name).get_input_details()
+    return {
+        name: [
+            {part: np.ascontiguousarray(value, dtype=taken[part]["dtype"]) for part, value in sample.items()}
+            for sample in samples_of(taken, samples)
+        ]
+    }
 
 
-def _value(sample: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    return np.ascontiguousarray(as_input(sample, shape), dtype=dtype)
+def samples_of(taken: Mapping[str, Any], samples: Any) -> Iterator[dict[str, Any]]:
+    """One sample after the other as a signature takes them.
+
+    Args:
+        taken: The runtime's details of each input by its name.
+        samples: Inputs (n, ...), or a mapping of them by name.
+    """
+    parts = samples if isinstance(samples, Mapping) else {next(iter(taken)): samples}
+    shapes = {part: tuple(int(n) for n in taken[part]["shape"]) for part in parts}
+    for index in range(len(next(iter(parts.values())))):
+        yield {part: as_input(x[index], shapes[part]) for part, x in parts.items()}

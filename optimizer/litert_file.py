@@ -173,6 +173,13 @@ class LiteRTFile:
         """Whether the file stores a tensor's numbers; False for a missing optional input."""
         return tensor >= 0 and len(self._stored(self.model.subgraphs[subgraph].tensors[tensor])) > 0
 
+    def numbers(self, subgraph: int, tensor: int) -> npt.NDArray[np.float32] | None:
+        """The numbers of a constant of 32-bit floats; None for any other tensor."""
+        if not self.is_constant(subgraph, tensor):
+            return None
+        stored = self.model.subgraphs[subgraph].tensors[tensor]
+        return self._stored(stored).view(np.float32) if self._type_names[stored.type] == "FLOAT32" else None
+
     @functools.cached_property
     def unpacked(self) -> dict[tuple[int, int], int]:
         """For (subgraph, tensor) that only unpacks a constant (float16 kernels come so): the constant."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import warnings
 from typing import Any
 
 import numpy as np
 
 from optimizer.errors import RunError
+from optimizer.float_regions import float_regions
 from optimizer.litert_calibration import made_calibratable, ranges_of, with_names_of
 
 FULLY_INTEGER_OPERATORS = frozenset({"Conv1D", "Conv2D", "Dense"})
@@ -131,6 +133,7 @@ def quantize_int8_kernels(
     if activation_bits == 16:
         # LiteRT's int16 kernels of these are too coarse for a normalization's small variances, or sum up wrongly.
         _keep_float(recipe, qtyping.TFLOperationName.RSQRT, qtyping.TFLOperationName.SUM)
+    _keep_regions_float(recipe, float_file)
     if not integer_input_output:
         _keep_float_input_output(recipe)
     return _quantized(float_file, recipe, samples=samples)
@@ -170,6 +173,7 @@ def quantize_int4(
     recipe.add_static_config(operation_name=operators.ALL_SUPPORTED, weight_num_bits=8, **everywhere)
     for operator in (operators.CONV_2D, operators.FULLY_CONNECTED):
         recipe.add_static_config(operation_name=operator, weight_num_bits=4, algorithm_key=octav, **everywhere)
+    _keep_regions_float(recipe, float_file)
     if not integer_input_output:
         _keep_float_input_output(recipe)
     return mend_zero_scales(_quantized(float_file, recipe, samples=samples))
@@ -181,12 +185,22 @@ def _keep_float_input_output(recipe: Any) -> None:
     _keep_float(recipe, qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT)
 
 
-def _keep_float(recipe: Any, *operators: Any) -> None:
+def _keep_regions_float(recipe: Any, float_file: bytes) -> None:
+    """Operators whose integers would hold little of what matters; those that litert-quantizer does not know stay float by themselves."""
+    from litert_quantizer import qtyping
+
+    known = {operator.value: operator for operator in qtyping.TFLOperationName}
+    for name, tensor in float_regions(float_file):
+        if name in known:
+            _keep_float(recipe, known[name], regex=f"^{re.escape(tensor)};")
+
+
+def _keep_float(recipe: Any, *operators: Any, regex: str = ".*") -> None:
     from litert_quantizer import algorithm_manager
 
     for operator in operators:
         recipe.add_quantization_config(
-            regex=".*", operation_name=operator, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
+            regex=regex, operation_name=operator, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
         )
 
 

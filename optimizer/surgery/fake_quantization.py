@@ -82,6 +82,10 @@ def calibrate(prepared: Prepared, batches: Iterable[Any], *, steps: int) -> None
         quantizer.finish(variables, decay)
 
 
+PADDING_FUNCTIONS = frozenset({"compat.v1.pad", "pad"})
+PADDING_ARGUMENTS = ("tensor", "paddings", "mode", "name", "constant_values")
+
+
 class _Preparation:
     """Gives each layer's place in the prepared model, and remembers which tensors are rounded already."""
 
@@ -95,12 +99,22 @@ class _Preparation:
         """What takes the layer's place: the layer itself, or a function that calls it with rounding around."""
         role = self._layout.roles[name]
         if role is Role.FLOAT:
-            return layer
+            return self._padded(layer) if layer.get_config().get("function") in PADDING_FUNCTIONS else layer
         if role is Role.APART:
             return self._apart(layer)
         if role in (Role.FIXED, Role.PASSING):
             return self._surrounded(layer, ())
         return self._wrapped(layer)
+
+    def _padded(self, layer: Any) -> Callable[..., Any]:
+        """Padding by another number than 0, which the range of what is padded may not hold, stays float; the rest becomes an integer operator."""
+        apart = self._apart(layer, before=True)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            given = dict(zip(PADDING_ARGUMENTS, args, strict=False)) | kwargs
+            return (apart if given.get("constant_values") else layer)(*args, **kwargs)
+
+        return call
 
     def _wrapped(self, layer: Any) -> Callable[..., Any]:
         import tensorflow as tf
@@ -153,10 +167,11 @@ class _Preparation:
 
         return call
 
-    def _apart(self, layer: Any) -> Callable[..., Any]:
+    def _apart(self, layer: Any, *, before: bool = False) -> Callable[..., Any]:
         """Call a layer that stays float; where it reads rounded tensors, barriers keep the converter from rounding it after the training.
 
-        The barrier stands behind a layer of one input, and before one of several: its operator would take one scale for all of them.
+        The barrier stands behind a layer of one input, and before one of several, whose operator would take one scale for all of them, or
+        where `before` is asked for.
         """
         barrier = _barrier_class()(name=f"{layer.name}/apart")
 
@@ -167,7 +182,7 @@ class _Preparation:
             import tensorflow as tf
 
             read = [item for item in tf.nest.flatten((args, kwargs)) if hasattr(item, "_keras_history")]
-            if len(read) > 1:
+            if before or len(read) > 1:
                 args, kwargs = tf.nest.map_structure(parted, (args, kwargs))
                 return layer(*args, **kwargs)
             output = layer(*args, **kwargs)

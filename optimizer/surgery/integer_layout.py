@@ -127,7 +127,7 @@ def integer_layout(wiring: Wiring, skipped: Collection[str] = ()) -> Layout:
             roles[name] = Role.APART
     _release_between_floats(wiring, roles, reasons)
     rounds = {name for name, role in roles.items() if role in (Role.KERNEL, Role.OUTPUT) and _ends_here(name, wiring, roles)}
-    return Layout(roles=roles, reasons=reasons, rounds=frozenset(rounds))
+    return Layout(roles=roles, reasons=reasons, rounds=frozenset(rounds | _joined_with_rounded(wiring, roles, rounds)))
 
 
 def _obstacle(layer: LayerSummary, wiring: Wiring, skipped: Collection[str]) -> str:
@@ -207,6 +207,17 @@ def _ends_here(name: str, wiring: Wiring, roles: Mapping[str, Role]) -> bool:
     alone = wiring.only_source(reader.name) is layer and reader.calls == layer.calls
     fusing = layer.class_name in FUSING or layer.class_name == "BatchNormalization" or roles[name] is Role.KERNEL
     return not (alone and fusing and layer.activation == "linear" and is_fused_relu(reader))
+
+
+def _joined_with_rounded(wiring: Wiring, roles: Mapping[str, Role], rounds: Collection[str]) -> set[str]:
+    """What a Concatenate reads without a range of its own beside something that has one: the converter would take that range for both."""
+    found: set[str] = set()
+    for name, layer in wiring.layers.items():
+        if layer.class_name == "Concatenate" and roles[name] in ROUNDED:
+            sources = set(wiring.inbound[name])
+            bare = {source for source in sources if roles.get(source) in (Role.KERNEL, Role.OUTPUT) and source not in rounds}
+            found |= bare if bare != sources else set()
+    return found
 
 
 def is_fused_relu(layer: LayerSummary) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pictures import pictures
 
 from optimizer.context import Event, RunContext
 from optimizer.errors import InputError, RunError
@@ -99,21 +100,6 @@ def int16_file(model: Any, samples: Any) -> bytes:
     return convert(model, configure)
 
 
-def pictures(body: Any, folder: Path) -> RunContext:
-    """A convolution of 8 x 8 pictures, and `body` behind it."""
-    import tensorflow as tf
-
-    tf.keras.utils.set_random_seed(0)
-    taken = tf.keras.Input((8, 8, 4))
-    model = tf.keras.Model(taken, body(tf.keras.layers.Conv2D(4, 3, padding="same")(taken)))
-    part = Split(x=np.random.default_rng(0).normal(size=(24, 8, 8, 4)).astype(np.float32), y=None)
-    parts = dict.fromkeys(("train", "calibration", "validation", "test"), part)
-    dataset = Dataset(name="pictures", sha256="", kind="arrays", labels="none", class_names=(), **parts)
-    shapes: dict[str, Any] = {"input_shape": (8, 8, 4), "output_shape": model.output_shape[1:], "input_dtype": "float32"}
-    data = PreparedData(dataset=dataset, task=Task.UNLABELLED, from_logits=False, **shapes)
-    return RunContext(seed=0, data=data, original=Model(keras=model), work_folder=folder, report=lambda event: None)
-
-
 def attention(x: Any) -> Any:
     import tensorflow as tf
 
@@ -146,9 +132,24 @@ def offset_of_zeros(x: Any) -> Any:
     return np.zeros(4, np.float32) - tf.sigmoid(x)
 
 
-@pytest.mark.parametrize("body", [attention, chosen, recurrent, grouped, offset_of_zeros])
+def masked(x: Any) -> Any:
+    """Attention that must not look ahead."""
+    import tensorflow as tf
+
+    steps = tf.keras.layers.Reshape((16, 16))(x)
+    scores = tf.matmul(steps, steps, transpose_b=True) / 4.0
+    return tf.matmul(tf.nn.softmax(scores + np.triu(np.full((16, 16), -1e9, np.float32), 1)), steps)
+
+
+def softplus_of_large_numbers(x: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.nn.softplus(4.0 * x)
+
+
+@pytest.mark.parametrize("body", [attention, chosen, recurrent, grouped, offset_of_zeros, masked, softplus_of_large_numbers])
 def test_int16_activations_compute_what_the_model_does(tmp_path: Path, body: Any) -> None:
-    """LiteRT aborted the process on normalizations, and SELECT and SUM were wrong without a word."""
+    """LiteRT aborted the process on normalizations, and SELECT, SUM, masks and softplus were wrong without a word."""
     context = pictures(body, tmp_path)
     result = PostTrainingQuantization(activations="int16").apply(context.original, context)
     x = context.data.dataset.test.x

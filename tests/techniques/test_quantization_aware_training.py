@@ -13,6 +13,7 @@ from optimizer.context import Event, RunContext
 from optimizer.litert_file import LiteRTFile
 from optimizer.measure.interpreter import run
 from optimizer.model import Model
+from optimizer.sources.dataset import Task
 from optimizer.steps import final_conversion
 from optimizer.techniques.quantization.quantization_aware_training import QuantizationAwareTraining
 
@@ -93,3 +94,36 @@ def test_activity_penalties_and_normalization_layers_do_not_disturb_it(context: 
     context, _ = trained(context, body)
     result = QuantizationAwareTraining(epochs=1).apply(context.original, context)
     assert accuracy(final_conversion(result), context) > 0.7
+
+
+def joined_with_larger_numbers(layers: Any, inputs: Any) -> Any:
+    """What two layers read has a range of its own; the converter took that for what it is joined with."""
+    import tensorflow as tf
+
+    x = layers.Conv2D(4, 3, padding="same")(inputs)
+    large = layers.Conv2D(4, 1, kernel_initializer=tf.keras.initializers.RandomNormal(0.0, 5.0))(x)
+    return layers.Dense(4)(layers.Concatenate()([x, large]))
+
+
+def padded_with_a_larger_number(layers: Any, inputs: Any) -> Any:
+    import tensorflow as tf
+
+    x = layers.Conv2D(4, 3, padding="same")(inputs)
+    return layers.Dense(4)(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=3.0))
+
+
+@pytest.mark.parametrize("body", [joined_with_larger_numbers, padded_with_a_larger_number], ids=lambda body: body.__name__)
+def test_no_tensor_takes_the_range_of_another(context: RunContext, body: Any) -> None:
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(0)
+    inputs = tf.keras.layers.Input((8, 8, 1))
+    model = tf.keras.Model(inputs, body(tf.keras.layers, inputs))
+    x = context.data.dataset.train.x[:64]
+    split = dataclasses.replace(context.data.dataset.train, x=x, y=np.asarray(model(x)))
+    dataset = dataclasses.replace(context.data.dataset, train=split, calibration=split, validation=split)
+    data = dataclasses.replace(context.data, dataset=dataset, task=Task.REGRESSION, output_shape=model.output_shape[1:])
+    context = dataclasses.replace(context, data=data, original=Model(keras=model))
+    result = QuantizationAwareTraining(epochs=1, learning_rate=1e-7).apply(context.original, context)
+    wanted, given = np.asarray(result.keras(x, training=False)), run(final_conversion(result), [(x, None)])
+    assert np.linalg.norm(wanted - given) < 0.15 * np.linalg.norm(wanted - wanted.mean(axis=0))

@@ -20,6 +20,8 @@ from optimizer.conversion import (
 from optimizer.environment import Host
 from optimizer.errors import InputError, RunError
 from optimizer.int16_operators import not_right_in_int16
+from optimizer.integer_faults import faults_in_int8
+from optimizer.integer_mends import mended_in_int8
 from optimizer.kernels import kernels_by_layer, unwrapped
 from optimizer.litert_quantization import (
     FULLY_INTEGER_OPERATORS,
@@ -191,10 +193,10 @@ class PostTrainingQuantization(Technique):
             content = self._int8_weights(model, per_tensor=per_tensor)
         elif self.activations == "int16":
             content = self._int16(model, context, per_tensor=per_tensor)
+        elif self.activations == "int8":
+            content = self._int8(model, context, per_tensor=per_tensor)
         else:
-            content = convert(
-                model.convertible, lambda converter: self._configure(converter, model, context, per_tensor=per_tensor)
-            )
+            content = self._converted(model, context, per_tensor=per_tensor)
         return model.changed(litert=content, promises=(self._promise(model),))
 
     def _on_tflite(self, model: Model, content: bytes, context: RunContext) -> Model:
@@ -256,15 +258,44 @@ class PostTrainingQuantization(Technique):
             converter.inference_input_type = tf.int8
             converter.inference_output_type = tf.int8
 
+    def _converted(self, model: Model, context: RunContext, *, per_tensor: bool) -> bytes:
+        """By TensorFlow's converter."""
+        return convert(model.convertible, lambda converter: self._configure(converter, model, context, per_tensor=per_tensor))
+
+    def _int8(self, model: Model, context: RunContext, *, per_tensor: bool) -> bytes:
+        """By TensorFlow's converter; where its file is known to be wrong, by litert-quantizer."""
+        samples = self._samples(context)
+        content = mended_in_int8(self._converted(model, context, per_tensor=per_tensor))
+        faults = faults_in_int8(content, samples)
+        if not faults:
+            return content
+        try:
+            content = quantize_int8_kernels(
+                convert(model.convertible),
+                samples,
+                activation_bits=8,
+                per_tensor=per_tensor,
+                integer_input_output=self.input_output == "int8",
+            )
+        except RunError as error:
+            context.note(
+                f"The file may be wrong: TensorFlow's converter gives {', '.join(faults)} wrong ranges, and litert-quantizer failed "
+                f"on the model: {error.received}. Compare it with the baseline."
+            )
+            return content
+        context.note(
+            f"Made by litert-quantizer: TensorFlow's converter would give {', '.join(faults)}, and what else reads the same tensors, "
+            "wrong ranges. Operators without an int8 kernel, or that would lose too much in one, stay float32."
+        )
+        return content
+
     def _int16(self, model: Model, context: RunContext, *, per_tensor: bool) -> bytes:
         """By TensorFlow's converter where it is known to get every operator right, else by litert-quantizer."""
         float_file = convert(model.convertible)
         doubtful = not_right_in_int16(float_file)
         if not doubtful and not per_tensor:
             try:
-                content = convert(
-                    model.convertible, lambda converter: self._configure(converter, model, context, per_tensor=per_tensor)
-                )
+                content = self._converted(model, context, per_tensor=per_tensor)
                 # LiteRT aborts the process where a constant of zeros (an untrained offset) is added with the scale 0 that it gets.
                 return mend_zero_scales(content)
             except RunError as error:

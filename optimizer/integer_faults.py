@@ -1,0 +1,118 @@
+"""What TensorFlow's converter gets wrong with integer activations; told from the file that it made, so that other models pay nothing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from optimizer.litert_calibration import samples_of
+from optimizer.litert_file import LiteRTFile, StoredOperator
+from optimizer.litert_graph import LiteRTGraph
+from optimizer.measure.interpreter import quantized
+
+RANGED_LIKE_OUTPUT = frozenset({"ADD_N", "MAXIMUM", "MINIMUM", "SELECT", "SELECT_V2"})
+"""What these read gets the range of what they give, which is another one: right only where nothing else reads it."""
+JOINING = frozenset({"CONCATENATION", "PACK"})
+"""Their range holds that of all that they read, so the other readers of these lose levels, not values."""
+MOVING = frozenset({
+    "BATCH_TO_SPACE_ND", "DEPTH_TO_SPACE", "DEQUANTIZE", "EXPAND_DIMS", "GATHER", "GATHER_ND", "MAX_POOL_2D", "MIRROR_PAD", "PAD", "PADV2",
+    "REDUCE_MAX", "REDUCE_MIN", "RESHAPE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "SLICE", "SPACE_TO_BATCH_ND",
+    "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
+})  # fmt: skip
+"""Operators of one scale for what they read and give: a range that is forced upon one of these goes on to what stands before it."""
+FEWEST_LEVELS = 64
+"""An int8 tensor that uses fewer of its 256 levels lost two bits or more to the range of another."""
+FEW_SAMPLES = 8
+COARSEST_EXPONENTIAL = 0.1
+"""Largest step of an exponential to which a constant (the 1 in log(1 + exp(x)) and exp(x) - 1) is added."""
+MASKED = 1e4
+"""A softmax that reads numbers as far apart reads a mask of -10,000 or -1,000,000,000, beside which all else is rounded away."""
+
+
+def faults_in_int8(content: bytes, samples: Any) -> list[str]:
+    """Why an int8 file of TensorFlow's converter computes something else than the model: names of operators, in alphabetical order.
+
+    Args:
+        content: The file.
+        samples: Calibration inputs (n, ...), or a mapping of them by name; a few are run where a file joins tensors or divides.
+    """
+    file = LiteRTFile(content)
+    graph = LiteRTGraph(file)
+    found = {operator.name for operator in graph.operators if operator.name in RANGED_LIKE_OUTPUT and _shared(graph, operator)}
+    # What a sum of several is less than its operands, these cannot be, whoever reads them.
+    found |= {"ADD_N" for operator in graph.operators if operator.name == "ADD_N" and _of_integers(graph, operator)}
+    joined = {operator.name: _shared(graph, operator) for operator in graph.operators if operator.name in JOINING}
+    divides = any(operator.name == "DIV" and graph.type(operator.outputs[0]) == "INT8" for operator in graph.operators)
+    if divides or any(joined.values()):
+        levels = _levels(content, set().union(*joined.values()), samples)
+        if levels is None:
+            found.add("DIV")
+        else:
+            found |= {name for name, tensors in joined.items() if any(levels[tensor] < FEWEST_LEVELS for tensor in tensors)}
+    return sorted(found | set(coarse_ranges(file)))
+
+
+def coarse_ranges(file: LiteRTFile) -> list[str]:
+    """Operators in an integer file whose ranges hold what does not matter (a mask, an exponential that is subtracted from or chosen
+    against), so that what matters falls on one level."""
+    graph = LiteRTGraph(file)
+    found = set()
+    for operator in graph.operators:
+        if operator.name == "SOFTMAX" and graph.span(operator.inputs[0]) >= MASKED:
+            found.add("SOFTMAX")
+        coarse = operator.name == "EXP" and graph.scale(operator.outputs[0]) > COARSEST_EXPONENTIAL
+        if coarse and any(reader.name in ("ADD", "SUB") for reader in graph.readers[operator.outputs[0]]):
+            found.add("EXP")
+    return sorted(found)
+
+
+def _shared(graph: LiteRTGraph, operator: StoredOperator) -> set[int]:
+    """Tensors that get their scale from this operator, and that something else reads too: its operands, and what these are moved from."""
+    found: set[int] = set()
+    waiting, seen = graph.computed(operator), set()
+    while waiting:
+        tensor = waiting.pop()
+        if tensor in seen:
+            continue
+        seen.add(tensor)
+        giver = graph.givers[tensor]
+        rounded = graph.type(tensor) == "INT8" or giver.name == "DEQUANTIZE"
+        if rounded and (len(graph.readers[tensor]) + (tensor in graph.file.outputs) > 1 or len(giver.outputs) > 1):
+            found.add(tensor)
+        if giver.name in MOVING | JOINING | RANGED_LIKE_OUTPUT:
+            waiting += graph.computed(giver)
+    return found
+
+
+def _of_integers(graph: LiteRTGraph, operator: StoredOperator) -> bool:
+    return any(graph.type(tensor) == "INT8" or graph.givers[tensor].name == "DEQUANTIZE" for tensor in graph.computed(operator))
+
+
+def _levels(content: bytes, tensors: Iterable[int], samples: Any) -> dict[int, float] | None:
+    """How many levels from the least to the largest each tensor uses over a few samples; None where LiteRT refuses one (to divide by 0)."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_content=content,
+        experimental_preserve_all_tensors=True,
+        # XNNPACK's delegate would take the tensors in between away.
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    name = next(iter(interpreter.get_signature_list()))
+    runner = interpreter.get_signature_runner(name)
+    taken = runner.get_input_details()
+    ranges = dict.fromkeys(tensors, (np.inf, -np.inf))
+    for sample in itertools.islice(samples_of(taken, samples), FEW_SAMPLES):
+        try:
+            runner(**{part: quantized(value, taken[part]) for part, value in sample.items()})
+        except RuntimeError:
+            return None
+        for tensor, (least, largest) in ranges.items():
+            values = interpreter.get_tensor(tensor)
+            # A float tensor was unpacked from the integers that stand before it, which are looked at as well.
+            steps = values if values.dtype != np.float32 else np.asarray([-np.inf, np.inf])
+            ranges[tensor] = (min(least, float(steps.min())), max(largest, float(steps.max())))
+    return {tensor: largest - least for tensor, (least, largest) in ranges.items()}
