@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.converter_faults import mended
 from optimizer.errors import RunError
 from optimizer.litert_file import LiteRTFile
 from optimizer.quiet import quiet_standard_error
@@ -129,7 +130,7 @@ def _converted(converter: Any) -> bytes:
             warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
             # After a training with rounding, the graph itself says the input's range.
             warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
-            return bytes(converter.convert())
+            return mended(bytes(converter.convert()))
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         raise _failure(error) from error
     except Exception as error:

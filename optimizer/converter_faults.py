@@ -1,0 +1,115 @@
+"""What TensorFlow's converter gets wrong in files of integers, without a word."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from optimizer.litert_file import LiteRTFile
+
+READ_FROM = {
+    **dict.fromkeys(
+        [
+            "BATCH_TO_SPACE_ND",
+            "BROADCAST_TO",
+            "DEPTH_TO_SPACE",
+            "EXPAND_DIMS",
+            "GATHER",
+            "GATHER_ND",
+            "MIRROR_PAD",
+            "RESHAPE",
+            "REVERSE_SEQUENCE",
+            "REVERSE_V2",
+            "SLICE",
+            "SPACE_TO_BATCH_ND",
+            "SPACE_TO_DEPTH",
+            "SPLIT_V",
+            "SQUEEZE",
+            "STRIDED_SLICE",
+            "TILE",
+            "TRANSPOSE",
+            "UNPACK",
+        ],
+        0,
+    ),
+    "SPLIT": 1,
+}
+"""Operators that hand on integers as they are, and which input these come from: they must keep the scale that they came with."""
+CELL_STATE = 19
+"""Which input of an LSTM holds the state of its cells."""
+LEAST_CELL_SCALE = 2.0**-15
+
+
+def mended(content: bytes) -> bytes:
+    """The same file with what TensorFlow's converter gets wrong put right; unchanged where nothing is.
+
+    Moving operators: the converter gives all that a Concatenate joins one scale. Where a part comes from a REVERSE_V2 (the backward half of
+    a Bidirectional layer), its integers were copied under a scale that is not theirs; a QUANTIZE behind it brings them to that scale.
+
+    States of an LSTM: one that stays below a half gets a scale so small that LiteRT's kernel has no tanh for it, and leaves it out.
+    """
+    file = LiteRTFile(content)
+    moved = [
+        (number, output)
+        for number, operator in enumerate(file.operators)
+        if operator.name in READ_FROM and len(operator.inputs) > READ_FROM[operator.name]
+        for output in operator.outputs
+        if _differ(
+            _scale(file, operator.subgraph, operator.inputs[READ_FROM[operator.name]]), _scale(file, operator.subgraph, output)
+        )
+    ]
+    states = [
+        (operator.subgraph, operator.inputs[CELL_STATE])
+        for operator in file.operators
+        if operator.name == "UNIDIRECTIONAL_SEQUENCE_LSTM"
+        and 0.0 < (_scale(file, operator.subgraph, operator.inputs[CELL_STATE]) or (0.0, 0))[0] < LEAST_CELL_SCALE
+    ]
+    if not moved and not states:
+        return content
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    for subgraph, tensor in states:
+        model.subgraphs[subgraph].tensors[tensor].quantization.scale = [LEAST_CELL_SCALE]
+    if moved:
+        _requantize(model, file, moved)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _differ(before: tuple[float, int] | None, after: tuple[float, int] | None) -> bool:
+    return before is not None and after is not None and before != after
+
+
+def _scale(file: LiteRTFile, subgraph: int, tensor: int) -> tuple[float, int] | None:
+    quantization = file.model.subgraphs[subgraph].tensors[tensor].quantization
+    if quantization is None or quantization.scale is None or len(quantization.scale) != 1:
+        return None
+    return float(quantization.scale[0]), int(quantization.zeroPoint[0])
+
+
+def _requantize(model: Any, file: LiteRTFile, moved: list[tuple[int, int]]) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.QUANTIZE
+    code.version = 2  # From integers to integers.
+    model.operatorCodes = [*model.operatorCodes, code]
+    # From the last operator on, so that the places of those before stay what they are.
+    for number, output in reversed(moved):
+        found = file.operators[number]
+        graph = model.subgraphs[found.subgraph]
+        place = number - sum(operator.subgraph < found.subgraph for operator in file.operators)
+        moving = graph.operators[place]
+        copied: Any = copy.copy(graph.tensors[output])
+        copied.name = _with_suffix(copied.name)
+        copied.quantization = graph.tensors[found.inputs[READ_FROM[found.name]]].quantization
+        graph.tensors.append(copied)
+        moving.outputs = [len(graph.tensors) - 1 if int(n) == output else int(n) for n in moving.outputs]
+        rounding = schema.OperatorT()
+        rounding.opcodeIndex = len(model.operatorCodes) - 1
+        rounding.inputs, rounding.outputs = [len(graph.tensors) - 1], [output]
+        graph.operators.insert(place + 1, rounding)
+
+
+def _with_suffix(name: Any) -> bytes:
+    return (name if isinstance(name, bytes) else str(name or "").encode()) + b"/moved"
