@@ -91,7 +91,7 @@ def _holder_of(function: Any) -> Any:
 def _keras_function(keras_model: Any) -> Any:
     import tensorflow as tf
 
-    from optimizer.surgery.lowering import lowered
+    from optimizer.surgery.lowering import lowered, states_looped
 
     keras_model = lowered(keras_model)
     signature = [
@@ -102,7 +102,8 @@ def _keras_function(keras_model: Any) -> Any:
     def infer(*inputs: Any) -> Any:
         return keras_model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
 
-    return infer.get_concrete_function()
+    with states_looped(keras_model):
+        return infer.get_concrete_function()
 
 
 def convert(model: Any, configure: Callable[[Any], None] | None = None) -> bytes:

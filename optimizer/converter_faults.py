@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
+
 from optimizer.litert_file import LiteRTFile
 
 READ_FROM = {
@@ -35,6 +37,8 @@ READ_FROM = {
     "SPLIT": 1,
 }
 """Operators that hand on integers as they are, and which input these come from: they must keep the scale that they came with."""
+ON_AND_OFF = (2, 3)
+"""Which inputs of a ONE_HOT hold the numbers that it gives."""
 CELL_STATE = 19
 """Which input of an LSTM holds the state of its cells."""
 LEAST_CELL_SCALE = 2.0**-15
@@ -45,6 +49,8 @@ def mended(content: bytes) -> bytes:
 
     Moving operators: the converter gives all that a Concatenate joins one scale. Where a part comes from a REVERSE_V2 (the backward half of
     a Bidirectional layer), its integers were copied under a scale that is not theirs; a QUANTIZE behind it brings them to that scale.
+
+    Values of a ONE_HOT: "off" gets a scale of its own, which the kernel does not look at; it came out as a half.
 
     States of an LSTM: one that stays below a half gets a scale so small that LiteRT's kernel has no tanh for it, and leaves it out.
     """
@@ -64,13 +70,23 @@ def mended(content: bytes) -> bytes:
         if operator.name == "UNIDIRECTIONAL_SEQUENCE_LSTM"
         and 0.0 < (_scale(file, operator.subgraph, operator.inputs[CELL_STATE]) or (0.0, 0))[0] < LEAST_CELL_SCALE
     ]
-    if not moved and not states:
+    encoded = [
+        (number, place)
+        for number, operator in enumerate(file.operators)
+        if operator.name == "ONE_HOT"
+        for place in ON_AND_OFF
+        if _differ(_scale(file, operator.subgraph, operator.inputs[place]), _scale(file, operator.subgraph, operator.outputs[0]))
+        and file.is_constant(operator.subgraph, operator.inputs[place])
+    ]
+    if not moved and not states and not encoded:
         return content
     from ai_edge_litert.tools import flatbuffer_utils
 
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     for subgraph, tensor in states:
         model.subgraphs[subgraph].tensors[tensor].quantization.scale = [LEAST_CELL_SCALE]
+    for number, place in encoded:
+        _round_again(model, file, number, place)
     if moved:
         _requantize(model, file, moved)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
@@ -87,6 +103,32 @@ def _scale(file: LiteRTFile, subgraph: int, tensor: int) -> tuple[float, int] | 
     return float(quantization.scale[0]), int(quantization.zeroPoint[0])
 
 
+def _round_again(model: Any, file: LiteRTFile, number: int, place: int) -> None:
+    """Give an operator a constant of its own that says the same number under the scale of its output."""
+    found = file.operators[number]
+    graph = model.subgraphs[found.subgraph]
+    output = graph.tensors[found.outputs[0]]
+    old: Any = graph.tensors[found.inputs[place]]
+    scale, zero_point = _scale(file, found.subgraph, found.outputs[0]) or (1.0, 0)
+    stored, offset = _scale(file, found.subgraph, found.inputs[place]) or (1.0, 0)
+    dtype = np.int16 if file.type_name(output.type) == "INT16" else np.int8
+    value = (np.frombuffer(bytes(model.buffers[old.buffer].data), dtype).astype(np.float64) - offset) * stored
+    limits = np.iinfo(dtype)
+    buffer: Any = copy.copy(model.buffers[old.buffer])
+    buffer.data = np.clip(np.round(value / scale) + zero_point, limits.min, limits.max).astype(dtype).view(np.uint8)
+    model.buffers.append(buffer)
+    new: Any = copy.copy(old)
+    new.buffer, new.quantization, new.name = len(model.buffers) - 1, output.quantization, _with_suffix(old.name)
+    graph.tensors.append(new)
+    operator = graph.operators[_place(file, number)]
+    operator.inputs = [len(graph.tensors) - 1 if n == place else int(tensor) for n, tensor in enumerate(operator.inputs)]
+
+
+def _place(file: LiteRTFile, number: int) -> int:
+    """The place of an operator within its own subgraph."""
+    return number - sum(operator.subgraph < file.operators[number].subgraph for operator in file.operators)
+
+
 def _requantize(model: Any, file: LiteRTFile, moved: list[tuple[int, int]]) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
@@ -98,7 +140,7 @@ def _requantize(model: Any, file: LiteRTFile, moved: list[tuple[int, int]]) -> N
     for number, output in reversed(moved):
         found = file.operators[number]
         graph = model.subgraphs[found.subgraph]
-        place = number - sum(operator.subgraph < found.subgraph for operator in file.operators)
+        place = _place(file, number)
         moving = graph.operators[place]
         copied: Any = copy.copy(graph.tensors[output])
         copied.name = _with_suffix(copied.name)
@@ -112,4 +154,4 @@ def _requantize(model: Any, file: LiteRTFile, moved: list[tuple[int, int]]) -> N
 
 
 def _with_suffix(name: Any) -> bytes:
-    return (name if isinstance(name, bytes) else str(name or "").encode()) + b"/moved"
+    return (name if isinstance(name, bytes) else str(name or "").encode()) + b"/again"

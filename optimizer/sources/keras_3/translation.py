@@ -95,7 +95,9 @@ class _Models:
         counts: dict[str, int] = {}
         for source, stored in zip(sources, _padded(config["layers"], sources), strict=True):
             level = (*folders, (_folder(source, counts), source.name))
-            parts = self._parts(source, stored, level, f"{prefix}{source.name}/")
+            parts = self._parts(source, stored, level, f"{prefix}{names.own(source.name)}/")
+            if names.own(source.name) != source.name:
+                self.notes.append(f"The layer {source.name} is called {names.own(source.name)}: TensorFlow takes no such name.")
             translated.append((source, parts))
             names.add(source, parts)
             self._remember(source, parts, level, names, prefix)

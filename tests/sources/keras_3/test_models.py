@@ -51,6 +51,15 @@ def several(keras: Any) -> Any:
     return keras.Model(inputs, {"z": found["sum"], "m": [found["difference"], layers.Dense(1)(found["sum"])]})
 
 
+def named_in_any_script(keras: Any) -> Any:
+    """TensorFlow takes ASCII letters only, and no spaces."""
+    layers = keras.layers
+    inner = keras.Sequential([keras.Input((5, 5, 1)), layers.Conv2D(2, 3, name="Faltung ß"), layers.ReLU()], name="innen 1")
+    inputs = keras.Input((5, 5, 1), name="entrée")
+    x = layers.Dense(2, name="_")(layers.Flatten(name="Faltung ü")(inner(inputs)))
+    return keras.Model(inputs, layers.Dense(3, name="Faltung ö")(x), name="U-Net v1.0 (классы)")
+
+
 def unfinished(keras: Any) -> Any:
     """A Sequential without an Input layer, built by hand."""
     model = keras.Sequential([keras.layers.Conv2D(3, 3), keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(2)])
@@ -86,7 +95,7 @@ def of_half_precision(keras: Any) -> Any:
     return keras.Model(inputs, keras.layers.Dense(2, dtype="float32")(keras.layers.Flatten(dtype="mixed_float16")(x)))
 
 
-MODELS = [nested, shared, several, unfinished, open_axes, adapted, frozen, of_half_precision]
+MODELS = [nested, shared, several, unfinished, open_axes, adapted, frozen, of_half_precision, named_in_any_script]
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
