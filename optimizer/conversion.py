@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.errors import RunError
+from optimizer.integer_mends import mended
 from optimizer.litert_file import LiteRTFile
 from optimizer.quiet import quiet_standard_error
-from optimizer.surgery.lowering import lowered, may_be_lowered_further
+from optimizer.surgery.lowering import lowered, may_be_lowered_further, states_looped
 
 FEWEST_WEIGHTS = 1024
 """TensorFlow's converter quantizes no smaller kernel in a dynamic-range file."""
@@ -105,7 +106,8 @@ def _keras_function(keras_model: Any, *, fused: bool) -> Any:
     def infer(*inputs: Any) -> Any:
         return keras_model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
 
-    return infer.get_concrete_function()
+    with states_looped(keras_model):
+        return infer.get_concrete_function()
 
 
 def convert(model: Any, configure: Callable[[Any], None] | None = None) -> bytes:
@@ -159,7 +161,7 @@ def _converted(converter: Any) -> bytes:
             warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
             # After a training with rounding, the graph itself says the input's range.
             warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
-            return bytes(converter.convert())
+            return mended(bytes(converter.convert()))
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         raise _failure(error) from error
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Faults of TensorFlow's converter in int8 files that are mended where they stand, without another conversion."""
+"""Faults of TensorFlow's converter in files of integers that are mended where they stand, without another conversion."""
 
 from __future__ import annotations
 
@@ -12,23 +12,32 @@ from optimizer.litert_file import LiteRTFile
 
 NUMBERS = (2, 3)
 """Places of the two numbers that a ONE_HOT gives among its inputs."""
-STATE, HIDDEN = 18, 4
-"""Places of the output state among an LSTM's inputs, and of what it computes before that is stored there among its intermediates."""
-COPYING = frozenset({
-    "BATCH_TO_SPACE_ND", "BROADCAST_TO", "DEPTH_TO_SPACE", "EXPAND_DIMS", "GATHER", "GATHER_ND", "MAX_POOL_2D", "REDUCE_MAX", "REDUCE_MIN",
-    "RESHAPE", "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "SLICE", "SPACE_TO_DEPTH", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE",
-})  # fmt: skip
-"""Kernels that give the integers of their first input as they are, whatever the scales say."""
+STATE, CELL_STATE, HIDDEN = 18, 19, 4
+"""Places of an LSTM's two states among its inputs, and of what it computes before its output is stored among its intermediates."""
+LEAST_CELL_SCALE = 2.0**-15
+"""LiteRT's LSTM has no tanh for a cell state of a smaller scale, as one below a half gets it, and leaves the tanh out."""
+LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
+COPIED_FROM = {
+    **dict.fromkeys([
+        "BATCH_TO_SPACE_ND", "BROADCAST_TO", "DEPTH_TO_SPACE", "EXPAND_DIMS", "GATHER", "GATHER_ND", "MAX_POOL_2D", "MIRROR_PAD",
+        "REDUCE_MAX", "REDUCE_MIN", "RESHAPE", "RESIZE_NEAREST_NEIGHBOR", "REVERSE_SEQUENCE", "REVERSE_V2", "SLICE", "SPACE_TO_BATCH_ND",
+        "SPACE_TO_DEPTH", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
+    ], 0),
+    "SPLIT": 1,
+}  # fmt: skip
+"""Kernels that give integers of an input as they are, whatever the scales say; and which input that is."""
+INTEGERS: dict[str, Any] = {"INT8": np.int8, "INT16": np.int16}
 
 
-def mended_in_int8(content: bytes) -> bytes:
+def mended(content: bytes) -> bytes:
     """The file with what is wrong in it mended; the same bytes where nothing is.
 
     ONE_HOT copies its two numbers, and REVERSE_V2 and its like their input, without a look at their scales, which are not always those
     of the output. UNIDIRECTIONAL_SEQUENCE_LSTM computes in the scale of its hidden value, whatever scale its state got from the last step
     alone, or its output from an operator behind it (the Concatenate of a Bidirectional).
     """
-    if not any(True for _ in _wrong(LiteRTFile(content).model)):
+    file = LiteRTFile(content)
+    if not any(True for _ in _wrong(file.model)):
         return content
     from ai_edge_litert.tools import flatbuffer_utils
 
@@ -37,8 +46,10 @@ def mended_in_int8(content: bytes) -> bytes:
     for graph, operator, name in list(_wrong(model)):
         if name == "ONE_HOT":
             _give_numbers_in_its_own_scale(model, graph, operator)
-        else:
-            _give_what_it_computes(model, graph, operator, _computes_in(name, graph, operator))
+            continue
+        if name == LSTM:
+            _mend_states(graph, operator)
+        _give_what_it_computes(model, graph, operator, _computes_in(name, graph, operator))
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
@@ -51,28 +62,32 @@ def _wrong(model: Any) -> Iterator[tuple[Any, Any, str]]:
     for graph in model.subgraphs:
         for operator in graph.operators:
             name = codes[operator.opcodeIndex]
-            if name not in COPYING and name not in ("ONE_HOT", "UNIDIRECTIONAL_SEQUENCE_LSTM"):
+            if name not in COPIED_FROM and name not in ("ONE_HOT", LSTM):
                 continue
-            given = graph.tensors[operator.outputs[0]]
-            if given.type != schema.TensorType.INT8 or not _has_one_scale(given):
-                continue
-            in_truth = _of_its_own_scale(name, graph, operator)
-            if any(_has_one_scale(tensor) and not _same_scale(tensor, given) for tensor in in_truth):
+            given = [graph.tensors[tensor] for tensor in operator.outputs]
+            if any(_is_wrong(name, graph, operator, tensor) for tensor in given if _has_one_scale(tensor)):
                 yield graph, operator, name
+
+
+def _is_wrong(name: str, graph: Any, operator: Any, given: Any) -> bool:
+    if name == LSTM:
+        cell = graph.tensors[operator.inputs[CELL_STATE]]
+        if _has_one_scale(cell) and 0.0 < float(cell.quantization.scale[0]) < LEAST_CELL_SCALE:
+            return True
+    return any(_has_one_scale(tensor) and not _same_scale(tensor, given) for tensor in _of_its_own_scale(name, graph, operator))
 
 
 def _of_its_own_scale(name: str, graph: Any, operator: Any) -> list[Any]:
     """Tensors that must have the scale of what the operator gives."""
     if name == "ONE_HOT":
         return [graph.tensors[operator.inputs[place]] for place in NUMBERS]
-    state = [graph.tensors[operator.inputs[STATE]]] if name == "UNIDIRECTIONAL_SEQUENCE_LSTM" else []
+    state = [graph.tensors[operator.inputs[STATE]]] if name == LSTM else []
     return [_computes_in(name, graph, operator), *state]
 
 
 def _computes_in(name: str, graph: Any, operator: Any) -> Any:
     """The tensor in whose scale an operator really gives its numbers."""
-    lstm = name == "UNIDIRECTIONAL_SEQUENCE_LSTM"
-    return graph.tensors[operator.intermediates[HIDDEN] if lstm else operator.inputs[0]]
+    return graph.tensors[operator.intermediates[HIDDEN] if name == LSTM else operator.inputs[COPIED_FROM[name]]]
 
 
 def _give_numbers_in_its_own_scale(model: Any, graph: Any, operator: Any) -> None:
@@ -80,9 +95,11 @@ def _give_numbers_in_its_own_scale(model: Any, graph: Any, operator: Any) -> Non
     given = graph.tensors[operator.outputs[0]].quantization
     for place in NUMBERS:
         tensor = graph.tensors[operator.inputs[place]]
-        data = np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(np.int8).astype(np.float64)
+        dtype = INTEGERS[_type_name(tensor)]
+        data = np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(dtype).astype(np.float64)
         values = (data - tensor.quantization.zeroPoint[0]) * tensor.quantization.scale[0]
-        steps = np.clip(np.round(values / given.scale[0]) + given.zeroPoint[0], -128, 127).astype(np.int8)
+        limits = np.iinfo(dtype)
+        steps = np.clip(np.round(values / given.scale[0]) + given.zeroPoint[0], limits.min, limits.max).astype(dtype)
         buffer = copy.deepcopy(model.buffers[tensor.buffer])
         buffer.data = steps.view(np.uint8)
         model.buffers.append(buffer)
@@ -91,28 +108,43 @@ def _give_numbers_in_its_own_scale(model: Any, graph: Any, operator: Any) -> Non
         operator.inputs[place] = _added(graph, fresh)
 
 
+def _mend_states(graph: Any, operator: Any) -> None:
+    """The output state in the scale that the LSTM computes in, and the cell state in one that its tanh knows."""
+    computed = _computes_in(LSTM, graph, operator)
+    if _has_one_scale(computed):
+        graph.tensors[operator.inputs[STATE]].quantization = copy.deepcopy(computed.quantization)
+    cell = graph.tensors[operator.inputs[CELL_STATE]]
+    if _has_one_scale(cell):
+        cell.quantization.scale = [max(float(cell.quantization.scale[0]), LEAST_CELL_SCALE)]
+
+
 def _give_what_it_computes(model: Any, graph: Any, operator: Any, computed: Any) -> None:
-    """The operator gives a tensor of the scale that it computes in, and a QUANTIZE brings that to the scale that its readers are told."""
+    """The operator gives tensors of the scale that it computes in, and a QUANTIZE brings each to the scale that its readers are told."""
     from ai_edge_litert import schema_py_generated as schema
 
-    if len(operator.inputs) > STATE:
-        graph.tensors[operator.inputs[STATE]].quantization = copy.deepcopy(computed.quantization)
-    told = operator.outputs[0]
-    if _same_scale(graph.tensors[told], computed):
-        return
-    fresh = copy.deepcopy(graph.tensors[told])
-    fresh.name, fresh.quantization = bytes(fresh.name) + b"/computed", copy.deepcopy(computed.quantization)
-    operator.outputs[0] = _added(graph, fresh)
-    rescaling = schema.OperatorT()
-    rescaling.opcodeIndex = _quantize_code(model)
-    rescaling.inputs, rescaling.outputs = [operator.outputs[0]], [told]
-    place = next(number for number, other in enumerate(graph.operators) if other is operator)
-    graph.operators.insert(place + 1, rescaling)
+    for number, told in enumerate(list(operator.outputs)):
+        if not _has_one_scale(computed) or _same_scale(graph.tensors[told], computed):
+            continue
+        fresh = copy.deepcopy(graph.tensors[told])
+        fresh.name, fresh.quantization = bytes(fresh.name or b"") + b"/computed", copy.deepcopy(computed.quantization)
+        operator.outputs[number] = _added(graph, fresh)
+        rescaling = schema.OperatorT()
+        rescaling.opcodeIndex = _quantize_code(model)
+        rescaling.inputs, rescaling.outputs = [operator.outputs[number]], [told]
+        place = next(place for place, other in enumerate(graph.operators) if other is operator)
+        graph.operators.insert(place + 1, rescaling)
+
+
+def _type_name(tensor: Any) -> str:
+    from ai_edge_litert import schema_py_generated as schema
+
+    return {schema.TensorType.INT8: "INT8", schema.TensorType.INT16: "INT16"}.get(tensor.type, "")
 
 
 def _has_one_scale(tensor: Any) -> bool:
     quantization = tensor.quantization
-    return quantization is not None and quantization.scale is not None and len(quantization.scale) == 1
+    one = quantization is not None and quantization.scale is not None and len(quantization.scale) == 1
+    return one and _type_name(tensor) in INTEGERS
 
 
 def _same_scale(one: Any, other: Any) -> bool:
@@ -126,12 +158,14 @@ def _added(graph: Any, tensor: Any) -> int:
 
 
 def _quantize_code(model: Any) -> int:
-    """Number of QUANTIZE among the file's operator codes, which gets one where it has none."""
+    """Number of QUANTIZE among the file's operator codes, which gets one where it has none that takes integers."""
     from ai_edge_litert import schema_py_generated as schema
 
     builtin = schema.BuiltinOperator.QUANTIZE
     for number, code in enumerate(model.operatorCodes):
         if max(code.builtinCode, code.deprecatedBuiltinCode) == builtin:
+            # From integers to integers; the version is what a runtime looks at, and a later one takes what an earlier one did.
+            code.version = max(int(code.version or 1), 2)
             return number
     fresh = schema.OperatorCodeT()
     fresh.builtinCode = fresh.deprecatedBuiltinCode = builtin

@@ -19,6 +19,8 @@ GATES = 4
 ABSENT = -1
 UNPACKING = frozenset({"DEQUANTIZE", "DENSIFY"})
 """Operators that turn a packed constant into what kernels compute with."""
+NO_KERNELS = frozenset({"INT32", "INT64"})
+"""Types of biases, shapes and axes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -214,7 +216,7 @@ class LiteRTFile:
         """
         best, best_score = None, SIMILAR_ENOUGH
         for tensor in self.constants:
-            if tensor.values.size == kernel.size:
+            if tensor.values.size == kernel.size and tensor.dtype not in NO_KERNELS:
                 score = max((_similarity(layout, tensor.values) for layout in _layouts(kernel, tensor.values.shape)), default=0.0)
                 if score > best_score:
                     best, best_score = tensor, score
@@ -308,6 +310,8 @@ def _channel_cosine(a: Array, b: Array) -> float:
     if not alive.any():
         return 1.0 if not flat_a.any() and not flat_b.any() else 0.0
     cosines = np.abs((flat_a[alive] * flat_b[alive]).sum(axis=1)) / norms[alive]
+    if a.size == 1:
+        return 1.0 - float(abs(flat_a - flat_b).max() / max(abs(flat_a).max(), abs(flat_b).max()))
     # Channels of a single element always have cosine 1; they say nothing, so the whole tensor is compared instead.
     if flat_a.shape[1] == 1:
         return float(abs((flat_a * flat_b).sum()) / max(np.linalg.norm(flat_a) * np.linalg.norm(flat_b), 1e-30))

@@ -655,3 +655,52 @@ def attention_over_pictures() -> Any:
         return classes_of(k.GlobalAveragePooling2D()(x + k.MultiHeadAttention(2, 4)(x, x)))
 
     return functional((8, 8, 3), body)
+
+
+@member
+def encoder_and_decoder() -> Any:
+    """The decoder begins at the state that the encoder ends with, and each of its steps looks at all of the encoder's."""
+    k = layers()
+
+    def body(x: Any) -> Any:
+        steps, *states = k.LSTM(6, return_sequences=True, return_state=True)(x)
+        decoded = k.LSTM(6, return_sequences=True)(k.Dense(4)(x), initial_state=states)
+        return classes_of(k.Flatten()(k.Concatenate()([decoded, k.Attention()([decoded, steps])])))
+
+    return functional((8, 4), body)
+
+
+@member
+def kernel_of_one_weight() -> Any:
+    """Its bias, and any number in the file, has the same shape."""
+    k = layers()
+
+    def body(x: Any) -> Any:
+        likeness = k.Dot(axes=1, normalize=True)([k.Dense(8, activation="relu")(x), k.Dense(8)(x)])
+        return k.Dense(1, activation="sigmoid")(likeness)
+
+    return functional((20,), body)
+
+
+@member
+def words_as_one_hot() -> Any:
+    import tensorflow as tf
+
+    k = layers()
+
+    def body(x: Any) -> Any:
+        return classes_of(k.Dense(8, activation="relu")(k.Flatten()(tf.one_hot(x, 20))))
+
+    return functional((6,), body, dtype="int32")
+
+
+@member
+def input_joined_again() -> Any:
+    """Wide and deep: a Concatenate and a lone BatchNormalization read the same input."""
+    k = layers()
+
+    def body(x: Any) -> Any:
+        deep = k.Dropout(0.1)(k.Dense(8, activation="relu")(k.BatchNormalization()(x)))
+        return classes_of(k.Concatenate()([deep, x]))
+
+    return functional((20,), body)

@@ -18,9 +18,13 @@ class Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One use of a layer: the tensors that enter it, and its constant arguments."""
+    """One use of a layer: the tensors that enter it, and its constant arguments.
+
+    `masks` are positions among the inputs of those that say which values count: no rule of shapes has a place for them.
+    """
 
     inputs: tuple[Tensor, ...] = ()
+    masks: frozenset[int] = frozenset()
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 

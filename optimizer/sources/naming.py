@@ -17,3 +17,9 @@ def snake_case(name: str) -> str:
 def name_from_file(name: str) -> str:
     """A project's first name from an uploaded file's name: without folders and extension."""
     return printable(re.split(r"[\\/]", name)[-1].rsplit(".", 1)[0].strip() or name, 60)
+
+
+def scope_name(name: str) -> str:
+    """The name of a layer or model as TensorFlow takes it for a scope: ASCII letters, digits and a few signs; the same where it is one."""
+    plain = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", name)
+    return plain if re.match(r"[A-Za-z0-9.]", plain) else f"layer{plain}"

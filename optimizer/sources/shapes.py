@@ -123,7 +123,7 @@ def _evaluate(
     prefix: str,
     place: str,
 ) -> tuple[Shape | None, ...]:
-    inputs = [_shape_of(tensor, made, nodes) for tensor in call.inputs]
+    inputs = [_shape_of(tensor, made, nodes) for number, tensor in enumerate(call.inputs) if number not in call.masks]
     name = prefix + node.name
     if node.graph is not None:
         return _follow(node.graph, inputs, inference, name + "/", place)

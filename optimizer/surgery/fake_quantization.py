@@ -186,7 +186,8 @@ class _Preparation:
                 args, kwargs = tf.nest.map_structure(parted, (args, kwargs))
                 return layer(*args, **kwargs)
             output = layer(*args, **kwargs)
-            rounded = any(id(tensor) in self._settled for tensor in read)
+            # A function that makes numbers of whole ones (one_hot) would be rounded for what reads it.
+            rounded = any(id(tensor) in self._settled or not tensor.dtype.is_floating for tensor in read)
             return tf.nest.map_structure(barrier, output) if rounded else output
 
         return call

@@ -93,12 +93,13 @@ INTEGER_ACTIVATIONS = FIXED_ACTIVATIONS | FUSED_ACTIVATIONS | {"gelu", "linear",
 FUSING = frozenset({"Add", "Multiply", "Subtract"})
 """Layers that take a ReLU after them into their own operator."""
 ONE_SCALE = frozenset({"Maximum", "Minimum"})
-ONE_SCALE_FUNCTIONS = frozenset({"concat", "math.add_n", "math.maximum", "math.minimum", "stack", "where"})
+ONE_SCALE_FUNCTIONS = frozenset({"concat", "math.add_n", "math.maximum", "math.minimum", "one_hot", "stack", "where"})
 """Layers and functions whose operator takes one scale for all that it reads and gives: left to itself, the converter takes that of one
 input for all of them, or refuses the model."""
 TRAINED_WITH_NORMALIZATION = frozenset({"Conv2D", "DepthwiseConv2D"})
 """A BatchNormalization after these is trained with them and folded by the converter; after other kernels it is folded before, for the
 converter cannot look through the reshapes around them."""
+SHARES_INPUT = "it joins an input of the model that layers which stay float read too"
 BETWEEN_FLOATS = "it stands between layers that stay float"
 
 
@@ -119,6 +120,7 @@ def integer_layout(wiring: Wiring, skipped: Collection[str] = ()) -> Layout:
         skipped: Names of layers that shall stay float.
     """
     reasons = {name: reason for name, layer in wiring.layers.items() if (reason := _obstacle(layer, wiring, skipped))}
+    reasons |= {name: SHARES_INPUT for name in wiring.layers if name not in reasons and _shares_input(name, wiring, reasons)}
     roles = {name: Role.FLOAT if name in reasons else _role(layer) for name, layer in wiring.layers.items()}
     for name, layer in wiring.layers.items():
         apart = layer.class_name in RECURRENT or (name in reasons and layer.class_name in KERNELS)
@@ -154,6 +156,14 @@ def _obstacle(layer: LayerSummary, wiring: Wiring, skipped: Collection[str]) -> 
     if kind == "Concatenate" and len({_has_fixed_range(name, wiring) for name in wiring.inbound[layer.name]}) > 1:
         return "it joins outputs of a fixed range (tanh, sigmoid, softmax) with others"
     return ""
+
+
+def _shares_input(name: str, wiring: Wiring, reasons: Collection[str]) -> bool:
+    """Whether a Concatenate reads an input that a layer staying float reads too: the converter rounds that layer, and cannot give the input
+    the scale of what is joined any more."""
+    inputs = [source for source in wiring.inbound[name] if source not in wiring.layers]
+    shared = any(reader in reasons for source in inputs for reader in wiring.readers[source])
+    return shared and wiring.layers[name].class_name == "Concatenate"
 
 
 def _takes_one_scale(layer: LayerSummary) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 from optimizer.surgery.computed_functions import computed_by_other_operators
@@ -44,6 +46,30 @@ def lowered(keras_model: Any, *, fused: bool = True) -> Any:
 def may_be_lowered_further(keras_model: Any) -> bool:
     """Whether the model has FUSED functions, which the converter may have found outside of their formulas."""
     return any(getattr(layer, "symbol", "") in FUSED for layer in keras_model._flatten_layers())
+
+
+@contextlib.contextmanager
+def states_looped(keras_model: Any) -> Iterator[None]:
+    """While it is traced, LSTM layers that begin at a state that another layer gives are loops over time.
+
+    The converter makes one operator of an LSTM, whose states are variables of the file: LiteRT cannot run one that another operator fills.
+    """
+    import tensorflow as tf
+
+    layers = [
+        part
+        for layer in keras_model.layers
+        if any(len(node.keras_inputs) > 1 for node in layer._inbound_nodes)
+        for part in (layer, getattr(layer, "forward_layer", None), getattr(layer, "backward_layer", None))
+        if isinstance(part, tf.keras.layers.LSTM) and part._could_use_gpu_kernel
+    ]
+    for part in layers:
+        part._could_use_gpu_kernel = False
+    try:
+        yield
+    finally:
+        for part in layers:
+            part._could_use_gpu_kernel = True
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from typing import Any
 
 from optimizer.errors import RunError
 from optimizer.sources.keras_3.serialized import FLOATS
+from optimizer.sources.naming import scope_name
 
 Make = Callable[[Any, str], Any]
 """(layer, its full name "outer/inner") -> the layer that takes its place, or None where its input passes through."""
@@ -38,7 +39,7 @@ def rebuilt(keras_model: Any, make: Make) -> Any:
         raise not_copyable(f"{type(keras_model).__name__} is neither functional nor sequential")
     inputs = [_new_input(tensor) for tensor in keras_model.inputs]
     outputs = _Replay(make).model(keras_model, inputs, "", None)
-    return tf.keras.Model(_single(inputs), _single(outputs), name=keras_model.name)
+    return tf.keras.Model(_single(inputs), _single(outputs), name=scope_name(keras_model.name))
 
 
 def clone(layer: Any, name: str) -> Any:

@@ -120,3 +120,34 @@ def test_a_number_in_the_file_does_not_decide_how_many_parts_are_listed() -> Non
     for name, arguments in (("split", {"num_or_size_splits": 2**28, "axis": 1}), ("unstack", {"axis": 1})):
         call = LayerCall(inputs=((None, 2**28, 1),), arguments=arguments)
         assert getattr(functions, name)(call) is functions.UNKNOWN
+
+
+LAYERS: dict[str, Callable[[Any, Any], Any]] = {
+    "masked attention": lambda k, x: k.MultiHeadAttention(2, 3)(x, x, attention_mask=x[:, :, :6] > 0.5),
+    "an ellipsis before": lambda k, x: k.EinsumDense("...x,xy->...y", output_shape=5, bias_axes="y")(x),
+    "an ellipsis behind": lambda k, x: k.EinsumDense("abc...,bcd->ad...", output_shape=5)(k.Reshape((6, 2, 4))(x)),
+    "cells": lambda k, x: k.RNN([k.LSTMCell(5), k.GRUCell(4)], return_sequences=True)(x),
+    "a cell": lambda k, x: k.RNN(k.SimpleRNNCell(5))(x),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_shape_of_a_layer_is_that_of_tf_keras(name: str, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    inputs = tf.keras.Input((6, 8))
+    model = tf.keras.Model(inputs, LAYERS[name](tf.keras.layers, inputs))
+    for suffix in (".h5", ".keras"):
+        summary = read_model_summary(saved(model, tmp_path, suffix), name="model" + suffix)
+        assert summary.output_shapes == (tuple(model.output_shape),)
+        assert summary.parameters == model.count_params()
+        assert summary.macs
+
+
+def test_a_function_whose_tensors_are_not_in_the_file_is_refused(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    inputs = tf.keras.Input((6, 8))
+    model = tf.keras.Model(inputs, tf.einsum("abc,adc->abd", inputs, inputs))
+    with pytest.raises(InputError, match="does not say what the function takes"):
+        read_model_summary(saved(model, tmp_path, ".keras"), name="model.keras")

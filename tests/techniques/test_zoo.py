@@ -23,7 +23,7 @@ from optimizer.techniques.sharing.weight_clustering import TORN
 # Each model with the training for integers, which touches every layer, and with one other recipe in turn.
 OTHERS = [recipe for recipe in RECIPES if recipe not in ("as it is", "train")]
 # The calibration of recurrent layers takes the converter ten times as long as anything else.
-SLOW = ("bidirectional", "convolution_and_lstm", "masked_words")
+SLOW = ("bidirectional", "convolution_and_lstm", "encoder_and_decoder", "masked_words")
 CELLS = {name: ("int8 weights" if name in SLOW else OTHERS[number % len(OTHERS)],) for number, name in enumerate(zoo.MODELS)}
 TRAINED = (
     "depthwise", "separable", "separable_in_one_dimension", "one_dimension", "transposed", "normalization_first", "dense_normalized",
@@ -34,8 +34,11 @@ TRAINED = (
 ONCE_BROKEN = (
     ("frozen", "cluster"), ("shared_convolution_and_normalization", "cluster, train"), ("half_precision", "int8 x int16"),
     ("fixed_batch_with_state", "prune"), ("attention_over_pictures", "int8 x int16"),
+    ("encoder_and_decoder", "as it is"), ("kernel_of_one_weight", "int8"), ("words_as_one_hot", "int8"), ("words_as_one_hot", "train"),
+    ("input_joined_again", "train"),
 )  # fmt: skip
-CELLS |= {name: (*dict.fromkeys((*CELLS[name], recipe)),) for name, recipe in ONCE_BROKEN}
+for broken, again in ONCE_BROKEN:
+    CELLS[broken] = (*dict.fromkeys((*CELLS[broken], again)),)
 ALL = [(name, recipe) for name, recipes in CELLS.items() for recipe in (*recipes, *(("train",) if name in TRAINED else ()))]
 
 

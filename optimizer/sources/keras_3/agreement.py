@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -197,9 +198,13 @@ def _outputs_of_original(path: Path, summary: ModelSummary, samples: list[Array]
 
 
 def _copy_with_floats(path: Path, target: Path, dtype: str) -> None:
-    """Copy a model file; a .keras that computes in half precision is made to compute in float32, as the translation does."""
+    """Copy a model file; one that computes in half precision is made to compute in float32, as the translation does."""
     if target.suffix != ".keras":
         shutil.copyfile(path, target)
+        with h5py.File(target, "r+") as file:
+            text = str(file.attrs["model_config"])
+            if "float16" in text or dtype != "float32":
+                file.attrs["model_config"] = json.dumps(with_floats(json.loads(text), dtype))
         return
     with zipfile.ZipFile(path) as archive:
         config = archive.read(CONFIG).decode("utf-8")

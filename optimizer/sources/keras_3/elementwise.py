@@ -185,8 +185,11 @@ def composed(source: SourceLayer) -> Parts:
     elif name == "Trunc":
         whole = builder.operator("math.floor", builder.operator("math.abs", x))
         builder.operator("math.multiply", whole, y=builder.operator("math.sign", x))
-    elif name in ("OnesLike", "ZerosLike") and arguments.get("dtype") in (None, x.dtype):
-        builder.operator("ones_like" if name == "OnesLike" else "zeros_like", x)
+    elif name in ("OnesLike", "ZerosLike"):
+        like = builder.operator("ones_like" if name == "OnesLike" else "zeros_like", x)
+        dtype = arguments.get("dtype")
+        if dtype not in (None, x.dtype):
+            cast(builder, like, str(dtype))
     else:
         raise source.refuse("has a setting that has no counterpart in tf-keras")
     return builder.done()

@@ -7,6 +7,7 @@ from typing import Any
 
 from optimizer.sources.keras_3.parts import Arguments, Inner, Part, Parts, SourceLayer, Tensor, flat
 from optimizer.sources.keras_3.reading import CONSTANT, fault
+from optimizer.sources.naming import scope_name
 from optimizer.sources.preflight.allowlist import MODELS
 
 OPERATORS = ("TFOpLambda", "SlicingOpLambda")
@@ -17,7 +18,9 @@ class Names:
     """Names of the tf-keras layers of one model, and which of them gives the output of an original layer."""
 
     def __init__(self, taken: Iterable[str]) -> None:
-        self._taken = set(taken)
+        originals = list(taken)
+        self._taken = {name for name in originals if scope_name(name) == name}
+        self._own = {name: name if name in self._taken else self._free(scope_name(name)) for name in originals}
         self._names: dict[tuple[str, str], str] = {}
         self._outputs: dict[str, tuple[str, int, int]] = {}
         self._inputs: set[str] = set()
@@ -27,9 +30,9 @@ class Names:
         claimed = any(part.suffix == "" for part in parts.parts)
         for number, part in enumerate(parts.parts):
             last = number == len(parts.parts) - 1
-            name = source.name
+            name = self.own(source.name)
             if part.suffix and (claimed or not last):
-                name = self._free(f"{source.name}_{part.suffix}")
+                name = self._free(f"{name}_{part.suffix}")
             self._names[source.name, part.suffix] = name
         self._outputs[source.name] = (
             self.of(source.name, parts.parts[-1].suffix),
@@ -45,6 +48,10 @@ class Names:
             name, number = f"{wanted}_{number}", number + 1
         self._taken.add(name)
         return name
+
+    def own(self, layer: str) -> str:
+        """The layer's own name, changed where TensorFlow cannot take it: Keras 3 allows any text."""
+        return self._own[layer]
 
     def of(self, layer: str, suffix: str) -> str:
         """The name of one part."""
@@ -69,7 +76,7 @@ def emit(record: Mapping[str, Any], translated: Translated, ends: tuple[Any, Any
     config = record["config"]
     if record["class_name"] == "Sequential" and all(_is_chain(source, parts) for source, parts in translated):
         layers = [_layer(part, names.of(source.name, part.suffix)) for source, parts in translated for part in parts.parts]
-        return {"class_name": "Sequential", "config": {"name": config.get("name", "sequential"), "layers": layers}}
+        return {"class_name": "Sequential", "config": {"name": scope_name(config.get("name", "sequential")), "layers": layers}}
     records = []
     for source, parts in translated:
         for part in parts.parts:
@@ -77,7 +84,8 @@ def emit(record: Mapping[str, Any], translated: Translated, ends: tuple[Any, Any
             nodes = [_node(part, call, number, source, names) for number, call in enumerate(part.calls)]
             records.append({**emitted, "name": emitted["config"]["name"], "inbound_nodes": nodes})
     inputs, outputs = ([names.reference(tensor, place, end=True) for tensor in flat(end)] for end in ends)
-    settings = {"name": config.get("name", "model"), "layers": records, "input_layers": inputs, "output_layers": outputs}
+    name = scope_name(config.get("name", "model"))
+    settings: dict[str, Any] = {"name": name, "layers": records, "input_layers": inputs, "output_layers": outputs}
     if config.get("trainable") is False:
         settings["trainable"] = False
     return {"class_name": "Functional", "config": settings}

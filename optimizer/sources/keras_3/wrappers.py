@@ -10,6 +10,7 @@ from optimizer.sources.keras_3.calls import plain_call
 from optimizer.sources.keras_3.layers import check_neutral, general_settings, translate_layer
 from optimizer.sources.keras_3.parts import Arguments, Builder, Parts, SourceLayer, Tensor, layer
 from optimizer.sources.keras_3.serialized import plain_setting
+from optimizer.sources.naming import scope_name
 from optimizer.sources.preflight.allowlist import MODELS
 
 INSIDE = ("layer", "backward_layer", "cell")
@@ -71,4 +72,4 @@ def wrapped(record: Any, source: SourceLayer) -> dict[str, Any]:
     parts = translate_layer(inner).parts
     if len(parts) > 1:
         raise source.refuse(f"wraps {class_name}, which takes several layers in tf-keras", "Take it out of the wrapper.")
-    return {"class_name": parts[0].class_name, "config": {**parts[0].config, "name": name}}
+    return {"class_name": parts[0].class_name, "config": {**parts[0].config, "name": scope_name(name)}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from optimizer.sources.layer_rules.facts import (
     UNKNOWN,
     Config,
@@ -38,16 +40,21 @@ def embedding(config: Config, call: LayerCall) -> LayerFacts:
 
 @rule("EinsumDense")
 def einsum_dense(config: Config, call: LayerCall) -> LayerFacts:
-    """A dense layer written as "ab,bc->ac"; only equations without an ellipsis are followed."""
+    """A dense layer written as "ab,bc->ac". An ellipsis at either end stands for axes that keep their lengths."""
     equation, output = config.get("equation"), config.get("output_shape")
-    if not isinstance(equation, str) or "..." in equation or not isinstance(output, int | list | tuple):
+    if not isinstance(equation, str) or not isinstance(output, int | list | tuple):
         return UNKNOWN
-    left, _, result = equation.replace(" ", "").partition("->")
+    equation, elided = _spelled_out(equation.replace(" ", ""), len(call.shape))
+    left, _, result = equation.partition("->")
     source, _, kernel = left.partition(",")
     if len(source) != len(call.shape) or len(set(source)) < len(source) or not set(kernel) <= set(source) | set(result):
         return UNKNOWN
     sizes = dict(zip(source, call.shape, strict=True))
-    given = [output] if isinstance(output, int) else list(output)
+    given: list[Any] = [output] if isinstance(output, int) else list(output)
+    # The setting leaves out the batch axis and what the ellipsis stands for.
+    for position, letter in enumerate(result[1:]):
+        if letter in elided:
+            given.insert(position, None)
     if len(given) != len(result) - 1:
         return UNKNOWN
     for letter, length in zip(result[1:], given, strict=True):
@@ -64,3 +71,14 @@ def einsum_dense(config: Config, call: LayerCall) -> LayerFacts:
     letters = sorted((set(source) | set(kernel)) - {result[0]})
     macs = times(*(sizes[letter] for letter in letters))
     return plain((call.shape[0], *(sizes[letter] for letter in result[1:])), macs=macs, weights=weights)
+
+
+def _spelled_out(equation: str, rank: int) -> tuple[str, str]:
+    """The equation with letters in place of the ellipsis, for an input of `rank` axes, and these letters."""
+    source = equation.partition(",")[0]
+    if "..." not in source:
+        return equation, ""
+    letters = "".join(
+        chr(ord("A") + n) for n in range(min(max(rank - len(source) + 3, 0), 26)) if chr(ord("A") + n) not in equation
+    )
+    return equation.replace("...", letters), letters

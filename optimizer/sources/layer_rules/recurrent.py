@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from optimizer.sources.layer_rules.convolution import window_length
 from optimizer.sources.layer_rules.facts import (
+    UNKNOWN,
     Config,
     ConfigError,
     LayerCall,
@@ -60,6 +63,33 @@ def gru(config: Config, call: LayerCall) -> LayerFacts:
 def simple_rnn(config: Config, call: LayerCall) -> LayerFacts:
     """One gate."""
     return recurrent("SimpleRNN", config, call)
+
+
+@rule("RNN")
+def cells(config: Config, call: LayerCall) -> LayerFacts:
+    """One cell or several, each on what the one before gives; their weights are left to the file."""
+    if len(call.shape) != 3:
+        return UNKNOWN
+    batch, steps, features = call.shape
+    cell = config.get("cell")
+    inner = cell.get("config") if isinstance(cell, Mapping) else None
+    stacked = inner.get("cells") if isinstance(inner, Mapping) else None
+    macs, states = 0, 0
+    for record in stacked if isinstance(stacked, list) else [cell]:
+        settings = record.get("config") if isinstance(record, Mapping) else None
+        class_name = str(record.get("class_name")).removesuffix("Cell") if isinstance(record, Mapping) else ""
+        if class_name not in GATES or not isinstance(settings, Mapping):
+            return UNKNOWN
+        units = whole(settings, "units")
+        macs += (known(features) + units) * units * GATES[class_name]
+        states += 2 if class_name == "LSTM" else 1
+        features = units
+    output: Shape = (batch, steps, features) if flag(config, "return_sequences", False) else (batch, features)
+    # What stacked cells hand on as states has shapes of its own each.
+    others: tuple[Shape | None, ...] = (None,) * states if flag(config, "return_state", False) else ()
+    if flag(config, "time_major", False):
+        return UNKNOWN
+    return LayerFacts(outputs=(output, *others), macs=times(steps, macs))
 
 
 @rule("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")

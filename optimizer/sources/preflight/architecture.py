@@ -9,10 +9,13 @@ from optimizer.errors import InputError
 from optimizer.sources.graph import Call, Graph, Node, Tensor
 from optimizer.sources.limits import MAX_LAYERS, MAX_NAME_LENGTH
 from optimizer.sources.preflight import allowlist
+from optimizer.sources.preflight.config import OPERATOR_LAYERS
 from optimizer.sources.summary import Shape
 
 CONSTANT = "_CONSTANT_VALUE"
 """Name that Keras writes in place of a layer where an argument of a call is a constant."""
+MASKS = frozenset({"mask", "attention_mask", "query_mask", "value_mask", "key_mask"})
+"""Arguments of Keras layers that say which values count."""
 
 
 def build_graph(config: Mapping[str, Any], place: str) -> Graph:
@@ -134,6 +137,13 @@ class _Builder:
         if not stored:
             raise self._fault("Nothing feeds the layer", layer=name)
         calls = [_call(item, names) for item in stored]
+        if any(not call.inputs for call in calls) and record["class_name"] in OPERATOR_LAYERS:
+            raise InputError(
+                "The file does not say what the function takes: tf-keras writes down tensors only where the first argument is one",
+                code="UNSUPPORTED_MODEL",
+                place=f"{self._place}, layer {name}",
+                fix="Use EinsumDense, Dot or tf.matmul in place of tf.einsum, and save the model again.",
+            )
         if any(not call.inputs for call in calls):
             raise self._fault("The layer is fed by a layer that is not there", stored, name)
         return tuple(calls)
@@ -169,6 +179,7 @@ def _call(value: Any, names: set[str]) -> Call:
     """One inbound node: its tensors (those among the keyword arguments too) and its constant arguments, None for a tensor in a list."""
     references = [value] if isinstance(value, list) and value and isinstance(value[0], str) else value
     inputs: list[Tensor] = []
+    masks: set[int] = set()
     arguments: dict[str, Any] = {}
     for item in references if isinstance(references, list) else _tensors(references, names):
         if isinstance(item, Tensor):
@@ -182,12 +193,14 @@ def _call(value: Any, names: set[str]) -> Call:
         if isinstance(item, list) and len(item) == 4 and isinstance(item[3], Mapping):
             for key, argument in item[3].items():
                 tensors = _tensors(argument, names)
+                if key in MASKS:
+                    masks.update(range(len(inputs), len(inputs) + len(tensors)))
                 inputs.extend(tensors)
                 if not tensors:
                     arguments[key] = argument
                 elif isinstance(argument, list) and _reference(argument, names) is None:
                     arguments[key] = [None if _reference(entry, names) else entry for entry in argument]
-    return Call(inputs=tuple(inputs), arguments=arguments)
+    return Call(inputs=tuple(inputs), masks=frozenset(masks), arguments=arguments)
 
 
 def input_shape(node: Node, place: str) -> Shape:

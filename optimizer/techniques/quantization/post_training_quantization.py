@@ -21,7 +21,6 @@ from optimizer.environment import Host
 from optimizer.errors import InputError, RunError
 from optimizer.int16_operators import not_right_in_int16
 from optimizer.integer_faults import faults_in_int8
-from optimizer.integer_mends import mended_in_int8
 from optimizer.kernels import kernels_by_layer, unwrapped
 from optimizer.litert_quantization import (
     FULLY_INTEGER_OPERATORS,
@@ -265,7 +264,7 @@ class PostTrainingQuantization(Technique):
     def _int8(self, model: Model, context: RunContext, *, per_tensor: bool) -> bytes:
         """By TensorFlow's converter; where its file is known to be wrong, by litert-quantizer."""
         samples = self._samples(context)
-        content = mended_in_int8(self._converted(model, context, per_tensor=per_tensor))
+        content = self._converted(model, context, per_tensor=per_tensor)
         faults = faults_in_int8(content, samples)
         if not faults:
             return content

@@ -51,6 +51,34 @@ def several(keras: Any) -> Any:
     return keras.Model(inputs, {"z": found["sum"], "m": [found["difference"], layers.Dense(1)(found["sum"])]})
 
 
+def of_brain_floats(keras: Any) -> Any:
+    """Eight bits of a number: its rounding is far from what a translation may differ by."""
+    layers, policy = keras.layers, "mixed_bfloat16"
+    inputs = keras.Input((5, 4))
+    x = layers.Dense(6, activation="relu", dtype=policy)(layers.LSTM(5, return_sequences=True, dtype=policy)(inputs))
+    return keras.Model(inputs, layers.Dense(3, dtype="float32")(layers.Flatten(dtype=policy)(x)))
+
+
+def with_masks_dropped(keras: Any) -> Any:
+    """An operation of Keras 3 drops the mask; the layer that stands for it in tf-keras would hand it on."""
+    layers = keras.layers
+    inputs = keras.Input((6,), dtype="int32")
+    x = layers.Embedding(10, 4, mask_zero=True)(inputs)
+    joined = layers.Concatenate()([x, layers.Dense(4)(x)])
+    return keras.Model(
+        inputs, layers.LSTM(3)(x + x) + layers.GlobalAveragePooling1D()(keras.ops.relu(x))[:, :3] + layers.LSTM(3)(joined)
+    )
+
+
+def named_in_any_script(keras: Any) -> Any:
+    """TensorFlow takes ASCII letters only, and no spaces."""
+    layers = keras.layers
+    inner = keras.Sequential([keras.Input((5, 5, 1)), layers.Conv2D(2, 3, name="Faltung ß"), layers.ReLU()], name="innen 1")
+    inputs = keras.Input((5, 5, 1), name="entrée")
+    x = layers.Dense(2, name="_")(layers.Flatten(name="Faltung ü")(inner(inputs)))
+    return keras.Model(inputs, layers.Dense(3, name="Faltung ö")(x), name="U-Net v1.0 (классы)")
+
+
 def unfinished(keras: Any) -> Any:
     """A Sequential without an Input layer, built by hand."""
     model = keras.Sequential([keras.layers.Conv2D(3, 3), keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(2)])
@@ -86,7 +114,19 @@ def of_half_precision(keras: Any) -> Any:
     return keras.Model(inputs, keras.layers.Dense(2, dtype="float32")(keras.layers.Flatten(dtype="mixed_float16")(x)))
 
 
-MODELS = [nested, shared, several, unfinished, open_axes, adapted, frozen, of_half_precision]
+MODELS = [
+    nested,
+    shared,
+    several,
+    unfinished,
+    open_axes,
+    adapted,
+    frozen,
+    of_half_precision,
+    of_brain_floats,
+    with_masks_dropped,
+    named_in_any_script,
+]
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
