@@ -39,6 +39,8 @@ READ_FROM = {
 """Operators that hand on integers as they are, and which input these come from: they must keep the scale that they came with."""
 ON_AND_OFF = (2, 3)
 """Which inputs of a ONE_HOT hold the numbers that it gives."""
+OUTPUT_STATE = 18
+"""Which input of an LSTM holds what it gave at the step before."""
 CELL_STATE = 19
 """Which input of an LSTM holds the state of its cells."""
 LEAST_CELL_SCALE = 2.0**-15
@@ -52,17 +54,16 @@ def mended(content: bytes) -> bytes:
 
     Values of a ONE_HOT: "off" gets a scale of its own, which the kernel does not look at; it came out as a half.
 
-    States of an LSTM: one that stays below a half gets a scale so small that LiteRT's kernel has no tanh for it, and leaves it out.
+    States of an LSTM: one that stays below a half gets a scale so small that LiteRT's kernel has no tanh for it, and leaves it out. The state of its
+    outputs gets another scale than the kernel writes it in where a Concatenate has changed that one, and was read wrongly at each step.
     """
     file = LiteRTFile(content)
     moved = [
         (number, output)
         for number, operator in enumerate(file.operators)
-        if operator.name in READ_FROM and len(operator.inputs) > READ_FROM[operator.name]
+        if (source := _source(file, number)) is not None
         for output in operator.outputs
-        if _differ(
-            _scale(file, operator.subgraph, operator.inputs[READ_FROM[operator.name]]), _scale(file, operator.subgraph, output)
-        )
+        if _differ(_scale(file, operator.subgraph, source), _scale(file, operator.subgraph, output))
     ]
     states = [
         (operator.subgraph, operator.inputs[CELL_STATE])
@@ -78,18 +79,46 @@ def mended(content: bytes) -> bytes:
         if _differ(_scale(file, operator.subgraph, operator.inputs[place]), _scale(file, operator.subgraph, operator.outputs[0]))
         and file.is_constant(operator.subgraph, operator.inputs[place])
     ]
-    if not moved and not states and not encoded:
+    hidden = [
+        (number, operator.outputs[0])
+        for number, operator in enumerate(file.operators)
+        if operator.name == "UNIDIRECTIONAL_SEQUENCE_LSTM"
+        and _differ(
+            _scale(file, operator.subgraph, _hidden(file, number)), _scale(file, operator.subgraph, operator.inputs[OUTPUT_STATE])
+        )
+    ]
+    if not moved and not states and not encoded and not hidden:
         return content
     from ai_edge_litert.tools import flatbuffer_utils
 
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     for subgraph, tensor in states:
         model.subgraphs[subgraph].tensors[tensor].quantization.scale = [LEAST_CELL_SCALE]
+    for number, _ in hidden:
+        graph = model.subgraphs[file.operators[number].subgraph]
+        state = graph.tensors[file.operators[number].inputs[OUTPUT_STATE]]
+        state.quantization = graph.tensors[_hidden(file, number)].quantization
     for number, place in encoded:
         _round_again(model, file, number, place)
     if moved:
         _requantize(model, file, moved)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _source(file: LiteRTFile, number: int) -> int | None:
+    """The tensor whose scale an operator's outputs must have; None where they have one of their own."""
+    operator = file.operators[number]
+    if operator.name == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+        return _hidden(file, number)
+    place = READ_FROM.get(operator.name)
+    return None if place is None or place >= len(operator.inputs) else operator.inputs[place]
+
+
+def _hidden(file: LiteRTFile, number: int) -> int:
+    """The tensor whose scale an LSTM writes its outputs in."""
+    found = file.operators[number]
+    between = file.model.subgraphs[found.subgraph].operators[_place(file, number)].intermediates
+    return found.inputs[OUTPUT_STATE] if between is None or len(between) < 5 else int(between[4])
 
 
 def _differ(before: tuple[float, int] | None, after: tuple[float, int] | None) -> bool:
@@ -144,7 +173,7 @@ def _requantize(model: Any, file: LiteRTFile, moved: list[tuple[int, int]]) -> N
         moving = graph.operators[place]
         copied: Any = copy.copy(graph.tensors[output])
         copied.name = _with_suffix(copied.name)
-        copied.quantization = graph.tensors[found.inputs[READ_FROM[found.name]]].quantization
+        copied.quantization = graph.tensors[_source(file, number) or 0].quantization
         graph.tensors.append(copied)
         moving.outputs = [len(graph.tensors) - 1 if int(n) == output else int(n) for n in moving.outputs]
         rounding = schema.OperatorT()
