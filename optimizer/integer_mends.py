@@ -87,7 +87,10 @@ def _of_its_own_scale(name: str, graph: Any, operator: Any) -> list[Any]:
 
 def _computes_in(name: str, graph: Any, operator: Any) -> Any:
     """The tensor in whose scale an operator really gives its numbers."""
-    return graph.tensors[operator.intermediates[HIDDEN] if name == LSTM else operator.inputs[COPIED_FROM[name]]]
+    if name != LSTM:
+        return graph.tensors[operator.inputs[COPIED_FROM[name]]]
+    between = operator.intermediates
+    return graph.tensors[operator.inputs[STATE] if between is None or len(between) <= HIDDEN else between[HIDDEN]]
 
 
 def _give_numbers_in_its_own_scale(model: Any, graph: Any, operator: Any) -> None:

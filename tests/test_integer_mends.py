@@ -38,7 +38,7 @@ def test_both_halves_of_a_bidirectional_lstm_are_right_in_int8(share: float) -> 
     x = np.random.default_rng(0).random((32, 10, 6), np.float32)
     content = converted(model, x)
     assert mended(content) == content
-    assert [operator.name for operator in LiteRTFile(content).operators].count("QUANTIZE") == 2
+    assert [operator.name for operator in LiteRTFile(content).operators].count("QUANTIZE") >= 2
     wanted, given = np.asarray(model(x)), run(content, [(x, None)])
     for half in (slice(0, 5), slice(5, 10)):
-        assert np.linalg.norm(given[..., half] - wanted[..., half]) < 0.06 * np.linalg.norm(wanted[..., half])
+        assert np.linalg.norm(given[..., half] - wanted[..., half]) < 0.03 * np.linalg.norm(wanted[..., half])

@@ -23,13 +23,13 @@ def random_samples(summary: ModelSummary, seed: int) -> list[npt.NDArray[Any]] |
         One array an input, of shape (3, ...) or with the batch size that the model insists on; None where an input takes no numbers.
     """
     random = np.random.default_rng(seed)
-    names = [layer.name for layer in summary.layers if layer.class_name == "InputLayer" and "/" not in layer.name]
     arrays = []
     for position, (shape, dtype) in enumerate(zip(summary.input_shapes, summary.input_dtypes, strict=True)):
         if dtype == "string":
             return None
         full = (COUNT, *_closed(shape))
-        below = _indices_below(summary, names[position]) if position < len(names) else None
+        # Layers come in another order than inputs.
+        below = _indices_below(summary, summary.input_names[position])
         if below is not None:
             values: npt.NDArray[Any] = random.integers(0, below, full)
         elif dtype == "bool":
