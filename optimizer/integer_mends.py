@@ -26,6 +26,8 @@ COPIED_FROM = {
     "SPLIT": 1,
 }  # fmt: skip
 """Kernels that give integers of an input as they are, whatever the scales say; and which input that is."""
+FLOAT_KERNELS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
+"""Operators that cannot read integers where their kernel is float."""
 INTEGERS: dict[str, Any] = {"INT8": np.int8, "INT16": np.int16}
 
 
@@ -34,7 +36,8 @@ def mended(content: bytes) -> bytes:
 
     ONE_HOT copies its two numbers, and REVERSE_V2 and its like their input, without a look at their scales, which are not always those
     of the output. UNIDIRECTIONAL_SEQUENCE_LSTM computes in the scale of its hidden value, whatever scale its state got from the last step
-    alone, or its output from an operator behind it (the Concatenate of a Bidirectional).
+    alone, or its output from an operator behind it (the Concatenate of a Bidirectional). And a layer that stays float after a training
+    with rounding is at times handed the integers of the one before, which LiteRT refuses.
     """
     file = LiteRTFile(content)
     if not any(True for _ in _wrong(file.model)):
@@ -46,6 +49,9 @@ def mended(content: bytes) -> bytes:
     for graph, operator, name in list(_wrong(model)):
         if name == "ONE_HOT":
             _give_numbers_in_its_own_scale(model, graph, operator)
+            continue
+        if name in FLOAT_KERNELS:
+            _unpack_what_it_reads(model, graph, operator)
             continue
         if name == LSTM:
             _mend_states(graph, operator)
@@ -62,11 +68,20 @@ def _wrong(model: Any) -> Iterator[tuple[Any, Any, str]]:
     for graph in model.subgraphs:
         for operator in graph.operators:
             name = codes[operator.opcodeIndex]
+            if name in FLOAT_KERNELS and _reads_integers_for_a_float_kernel(graph, operator):
+                yield graph, operator, name
             if name not in COPIED_FROM and name not in ("ONE_HOT", LSTM):
                 continue
             given = [graph.tensors[tensor] for tensor in operator.outputs]
             if any(_is_wrong(name, graph, operator, tensor) for tensor in given if _has_one_scale(tensor)):
                 yield graph, operator, name
+
+
+def _reads_integers_for_a_float_kernel(graph: Any, operator: Any) -> bool:
+    from ai_edge_litert import schema_py_generated as schema
+
+    read, kernel = (graph.tensors[tensor] for tensor in operator.inputs[:2])
+    return _has_one_scale(read) and bool(kernel.type == schema.TensorType.FLOAT32)
 
 
 def _is_wrong(name: str, graph: Any, operator: Any, given: Any) -> bool:
@@ -121,6 +136,19 @@ def _mend_states(graph: Any, operator: Any) -> None:
         cell.quantization.scale = [max(float(cell.quantization.scale[0]), LEAST_CELL_SCALE)]
 
 
+def _unpack_what_it_reads(model: Any, graph: Any, operator: Any) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    read = operator.inputs[0]
+    fresh = copy.deepcopy(graph.tensors[read])
+    fresh.name, fresh.quantization, fresh.type = bytes(fresh.name or b"") + b"/unpacked", None, schema.TensorType.FLOAT32
+    operator.inputs[0] = _added(graph, fresh)
+    unpacking = schema.OperatorT()
+    unpacking.opcodeIndex = _code(model, schema.BuiltinOperator.DEQUANTIZE)
+    unpacking.inputs, unpacking.outputs = [read], [operator.inputs[0]]
+    graph.operators.insert(_place(graph, operator), unpacking)
+
+
 def _give_what_it_computes(model: Any, graph: Any, operator: Any, computed: Any) -> None:
     """The operator gives tensors of the scale that it computes in, and a QUANTIZE brings each to the scale that its readers are told."""
     from ai_edge_litert import schema_py_generated as schema
@@ -132,10 +160,9 @@ def _give_what_it_computes(model: Any, graph: Any, operator: Any, computed: Any)
         fresh.name, fresh.quantization = bytes(fresh.name or b"") + b"/computed", copy.deepcopy(computed.quantization)
         operator.outputs[number] = _added(graph, fresh)
         rescaling = schema.OperatorT()
-        rescaling.opcodeIndex = _quantize_code(model)
+        rescaling.opcodeIndex = _code(model, schema.BuiltinOperator.QUANTIZE)
         rescaling.inputs, rescaling.outputs = [operator.outputs[number]], [told]
-        place = next(place for place, other in enumerate(graph.operators) if other is operator)
-        graph.operators.insert(place + 1, rescaling)
+        graph.operators.insert(_place(graph, operator) + 1, rescaling)
 
 
 def _type_name(tensor: Any) -> str:
@@ -160,14 +187,17 @@ def _added(graph: Any, tensor: Any) -> int:
     return len(graph.tensors) - 1
 
 
-def _quantize_code(model: Any) -> int:
-    """Number of QUANTIZE among the file's operator codes, which gets one where it has none that takes integers."""
+def _place(graph: Any, operator: Any) -> int:
+    return next(place for place, other in enumerate(graph.operators) if other is operator)
+
+
+def _code(model: Any, builtin: int) -> int:
+    """Number of an operator among the file's operator codes, which gets it where it has none."""
     from ai_edge_litert import schema_py_generated as schema
 
-    builtin = schema.BuiltinOperator.QUANTIZE
     for number, code in enumerate(model.operatorCodes):
         if max(code.builtinCode, code.deprecatedBuiltinCode) == builtin:
-            # From integers to integers; the version is what a runtime looks at, and a later one takes what an earlier one did.
+            # From integers to integers is version 2; a later one takes what an earlier one did.
             code.version = max(int(code.version or 1), 2)
             return number
     fresh = schema.OperatorCodeT()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from cells import Member
 
 from optimizer.conversion import convert, representative_dataset
 from optimizer.integer_mends import mended
@@ -42,3 +44,8 @@ def test_both_halves_of_a_bidirectional_lstm_are_right_in_int8(share: float) -> 
     wanted, given = np.asarray(model(x)), run(content, [(x, None)])
     for half in (slice(0, 5), slice(5, 10)):
         assert np.linalg.norm(given[..., half] - wanted[..., half]) < 0.03 * np.linalg.norm(wanted[..., half])
+
+
+def test_a_float_kernel_behind_rounded_layers_reads_floats(tmp_path: Path) -> None:
+    member = Member("two_rounded_readers_before_attention", tmp_path)
+    assert member.cell("train").difference < 0.05

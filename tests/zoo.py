@@ -704,3 +704,16 @@ def input_joined_again() -> Any:
         return classes_of(k.Concatenate()([deep, x]))
 
     return functional((20,), body)
+
+
+@member
+def two_rounded_readers_before_attention() -> Any:
+    """As after an RMSNormalization with its factors: the converter hands one of the attention's float kernels the integers before it."""
+    k = layers()
+
+    def body(x: Any) -> Any:
+        x = x * 1.5
+        query, value = (k.DepthwiseConv1D(1, use_bias=False)(x) for _ in range(2))
+        return classes_of(k.GlobalAveragePooling1D()(k.MultiHeadAttention(2, 4, use_bias=False)(query, value)))
+
+    return functional((6, 8), body)
