@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ Report = Callable[[Event], None]
 
 @dataclass(frozen=True, kw_only=True)
 class JobFiles:
-    """What was read from the person's files, without TensorFlow."""
+    """What was read from the person's files; without TensorFlow, but for a model of which our rules do not know all shapes."""
 
     summary: ModelSummary
     data: PreparedData
@@ -43,9 +43,21 @@ def read_files(job: Job) -> JobFiles:
     summary = read_model_summary(job.model, name=job.model_name)
     check_takes(job.recipe, summary)
     second = None if job.second_model is None else _read_second(job.second_model)
+    if summary.is_keras and None in summary.output_shapes:
+        summary = _with_shapes_by_keras(job.model, summary)
     dataset = read_dataset(job.data, seed=job.recipe.seed, inputs=summary.names_of_several_inputs)
     data = prepare(dataset, summary, job.data.task)
     return JobFiles(summary=summary, data=data, second=second)
+
+
+def _with_shapes_by_keras(path: Path, summary: ModelSummary) -> ModelSummary:
+    """The summary with the output shapes that Keras works out, where the preflight has no rule; rows that are no samples stay unknown."""
+    shapes = [tuple(tensor.shape) for tensor in flattened(load_keras_model(path, summary)).outputs]
+    known = tuple(
+        shape if ours is None and shape[:1] == (None,) else ours
+        for ours, shape in zip(summary.output_shapes, shapes, strict=True)
+    )
+    return replace(summary, output_shapes=known)
 
 
 def _read_second(path: Path) -> ModelSummary:
