@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from optimizer.litert_calibration import samples_of
 from optimizer.litert_file import LiteRTFile, StoredOperator
 from optimizer.litert_graph import LiteRTGraph
-from optimizer.measure.interpreter import quantized
+from optimizer.measure.interpreter import dequantized, quantized
 
 RANGED_LIKE_OUTPUT = frozenset({"ADD_N", "MAXIMUM", "MINIMUM", "SELECT", "SELECT_V2"})
 """What these read gets the range of what they give, which is another one: right only where nothing else reads it."""
@@ -53,6 +54,46 @@ def faults_in_int8(content: bytes, samples: Any) -> list[str]:
         else:
             found |= {name for name, tensors in joined.items() if any(levels[tensor] < FEWEST_LEVELS for tensor in tensors)}
     return sorted(found | set(coarse_ranges(file)))
+
+
+def nearest_to_float(float_file: bytes, candidates: Sequence[bytes], samples: Any) -> int:
+    """Place of the file whose outputs are nearest to those of the float file; of two alike, the first.
+
+    Args:
+        float_file: What the candidates were made from; their signatures have its names.
+        candidates: Files of integers.
+        samples: Calibration inputs (n, ...), or a mapping of them by name; a few are run.
+    """
+    wanted = _outputs(float_file, samples)
+    distances = [_distance(wanted, _outputs(content, samples)) for content in candidates]
+    return distances.index(min(distances))
+
+
+def _distance(wanted: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> float:
+    """Sum over the outputs of ||difference|| / ||what tells the samples apart||; infinite where LiteRT refused a sample."""
+    if wanted is None or given is None:
+        return math.inf
+    telling = {name: max(float(np.linalg.norm(values - values.mean(0))), 1e-12) for name, values in wanted.items()}
+    return sum(float(np.linalg.norm(given[name] - values)) / telling[name] for name, values in wanted.items())
+
+
+def _outputs(content: bytes, samples: Any) -> dict[str, Any] | None:
+    """Each output (samples, ...) by its name, float32; None where LiteRT refuses a sample."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content)
+    runner = interpreter.get_signature_runner(next(iter(interpreter.get_signature_list())))
+    taken, details = runner.get_input_details(), runner.get_output_details()
+    found: dict[str, list[Any]] = {name: [] for name in details}
+    for sample in itertools.islice(samples_of(taken, samples), FEW_SAMPLES):
+        try:
+            interpreter.reset_all_variables()
+            given = runner(**{part: quantized(value, taken[part]) for part, value in sample.items()})
+        except RuntimeError:
+            return None
+        for name, values in given.items():
+            found[name].append(dequantized(values, details[name]))
+    return {name: np.stack(values) for name, values in found.items()}
 
 
 def coarse_ranges(file: LiteRTFile) -> list[str]:

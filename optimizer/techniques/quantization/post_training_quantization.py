@@ -20,7 +20,7 @@ from optimizer.conversion import (
 from optimizer.environment import Host
 from optimizer.errors import InputError, RunError
 from optimizer.int16_operators import not_right_in_int16
-from optimizer.integer_faults import faults_in_int8
+from optimizer.integer_faults import faults_in_int8, nearest_to_float
 from optimizer.kernels import kernels_by_layer, unwrapped
 from optimizer.litert_quantization import (
     FULLY_INTEGER_OPERATORS,
@@ -262,15 +262,16 @@ class PostTrainingQuantization(Technique):
         return convert(model.convertible, lambda converter: self._configure(converter, model, context, per_tensor=per_tensor))
 
     def _int8(self, model: Model, context: RunContext, *, per_tensor: bool) -> bytes:
-        """By TensorFlow's converter; where its file is known to be wrong, by litert-quantizer."""
+        """By TensorFlow's converter; where its file may be wrong, by litert-quantizer if that comes nearer to the float file."""
         samples = self._samples(context)
         content = self._converted(model, context, per_tensor=per_tensor)
         faults = faults_in_int8(content, samples)
         if not faults:
             return content
+        float_file = convert(model.convertible)
         try:
-            content = quantize_int8_kernels(
-                convert(model.convertible),
+            other = quantize_int8_kernels(
+                float_file,
                 samples,
                 activation_bits=8,
                 per_tensor=per_tensor,
@@ -282,11 +283,13 @@ class PostTrainingQuantization(Technique):
                 f"on the model: {error.received}. Compare it with the baseline."
             )
             return content
+        if nearest_to_float(float_file, [content, other], samples) == 0:
+            return content
         context.note(
             f"Made by litert-quantizer: TensorFlow's converter would give {', '.join(faults)}, and what else reads the same tensors, "
             "wrong ranges. Operators without an int8 kernel, or that would lose too much in one, stay float32."
         )
-        return content
+        return other
 
     def _int16(self, model: Model, context: RunContext, *, per_tensor: bool) -> bytes:
         """By TensorFlow's converter where it is known to get every operator right, else by litert-quantizer."""
