@@ -124,8 +124,8 @@ def convert(model: Any, configure: Callable[[Any], None] | None = None) -> bytes
         return model.float_file
     try:
         return _configured(converter_for(model), configure)
-    except RunError:
-        if isinstance(model, LoadedSavedModel) or not may_be_lowered_further(model):
+    except RunError as error:
+        if isinstance(model, LoadedSavedModel) or "Erf" not in (error.received or "") or not may_be_lowered_further(model):
             raise
     return _configured(converter_for(model, fused=False), configure)
 
@@ -161,7 +161,7 @@ def _converted(converter: Any) -> bytes:
             warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
             # After a training with rounding, the graph itself says the input's range.
             warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
-            return mended(bytes(converter.convert()))
+            content = bytes(converter.convert())
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         raise _failure(error) from error
     except Exception as error:
@@ -169,6 +169,7 @@ def _converted(converter: Any) -> bytes:
         if type(error).__name__ != "ConverterError":
             raise
         raise _failure(error) from error
+    return mended(content)
 
 
 def configure_trained(converter: Any, *, per_tensor: bool, integer_input_output: bool = False) -> None:

@@ -48,7 +48,7 @@ def _regions(graph: LiteRTGraph) -> Iterator[list[StoredOperator]]:
                 yield [operator, *after]
         elif operator.name == "LOG":
             yield [operator, *_before(graph, operator, STEPWISE)]
-        elif operator.name == "DIV" and operator.inputs[1] in graph.givers:
+        elif operator.name == "DIV" and not graph.file.is_constant(0, operator.inputs[1]):
             # LiteRT refuses a sample whose divisor is rounded to 0.
             yield [operator]
         elif operator.name == "MAXIMUM" and any(np.size(values) > 1 for values in _constants(graph, operator)):
@@ -61,7 +61,9 @@ def _before(graph: LiteRTGraph, operator: StoredOperator, through: frozenset[str
     waiting = graph.computed(operator)
     while waiting:
         tensor = waiting.pop()
-        giver = graph.givers[tensor]
+        giver = graph.givers.get(tensor)
+        if giver is None:
+            continue
         alone = through is MASKING or len(graph.computed(giver)) == 1
         if giver.name in through and alone and tensor not in found:
             found[tensor] = giver
@@ -74,6 +76,8 @@ def _after(graph: LiteRTGraph, operator: StoredOperator) -> list[StoredOperator]
     waiting = list(graph.readers[operator.outputs[0]])
     while waiting:
         reader = waiting.pop()
+        if reader.name not in STEPWISE | ENDING:
+            continue
         goes_on = reader.name in STEPWISE and len(graph.computed(reader)) == 1
         if reader.outputs[0] not in found and (goes_on or reader.name in ENDING):
             found[reader.outputs[0]] = reader

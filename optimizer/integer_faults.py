@@ -19,9 +19,10 @@ RANGED_LIKE_OUTPUT = frozenset({"ADD_N", "MAXIMUM", "MINIMUM", "SELECT", "SELECT
 JOINING = frozenset({"CONCATENATION", "PACK"})
 """Their range holds that of all that they read, so the other readers of these lose levels, not values."""
 MOVING = frozenset({
-    "BATCH_TO_SPACE_ND", "DEPTH_TO_SPACE", "DEQUANTIZE", "EXPAND_DIMS", "GATHER", "GATHER_ND", "MAX_POOL_2D", "MIRROR_PAD", "PAD", "PADV2",
-    "REDUCE_MAX", "REDUCE_MIN", "RESHAPE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "SLICE", "SPACE_TO_BATCH_ND",
-    "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
+    "AVERAGE_POOL_2D", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "DEPTH_TO_SPACE", "DEQUANTIZE", "EXPAND_DIMS", "GATHER",
+    "GATHER_ND", "MAX_POOL_2D", "MIRROR_PAD", "PAD", "PADV2", "REDUCE_MAX", "REDUCE_MIN", "RESHAPE", "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR", "REVERSE_SEQUENCE", "REVERSE_V2", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPLIT",
+    "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
 })  # fmt: skip
 """Operators of one scale for what they read and give: a range that is forced upon one of these goes on to what stands before it."""
 FEWEST_LEVELS = 64
@@ -49,9 +50,9 @@ def faults_in_int8(content: bytes, samples: Any) -> list[str]:
     divides = any(operator.name == "DIV" and graph.type(operator.outputs[0]) == "INT8" for operator in graph.operators)
     if divides or any(joined.values()):
         levels = _levels(content, set().union(*joined.values()), samples)
-        if levels is None:
+        if levels is None and divides:
             found.add("DIV")
-        else:
+        elif levels is not None:
             found |= {name for name, tensors in joined.items() if any(levels[tensor] < FEWEST_LEVELS for tensor in tensors)}
     return sorted(found | set(coarse_ranges(file)))
 
@@ -119,11 +120,14 @@ def _shared(graph: LiteRTGraph, operator: StoredOperator) -> set[int]:
         if tensor in seen:
             continue
         seen.add(tensor)
-        giver = graph.givers[tensor]
-        rounded = graph.type(tensor) == "INT8" or giver.name == "DEQUANTIZE"
-        if rounded and (len(graph.readers[tensor]) + (tensor in graph.file.outputs) > 1 or len(giver.outputs) > 1):
+        giver = graph.givers.get(tensor)
+        rounded = graph.type(tensor) == "INT8" or (giver is not None and giver.name == "DEQUANTIZE")
+        several = len(graph.readers[tensor]) + (tensor in graph.file.outputs) > 1 or (
+            giver is not None and len(giver.outputs) > 1
+        )
+        if rounded and several:
             found.add(tensor)
-        if giver.name in MOVING | JOINING | RANGED_LIKE_OUTPUT:
+        if giver is not None and giver.name in MOVING | JOINING | RANGED_LIKE_OUTPUT:
             waiting += graph.computed(giver)
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from optimizer.litert_file import LiteRTFile
+from optimizer.litert_packing import packed
 
 NUMBERS = (2, 3)
 """Places of the two numbers that a ONE_HOT gives among its inputs."""
@@ -56,7 +57,7 @@ def mended(content: bytes) -> bytes:
         if name == LSTM:
             _mend_states(graph, operator)
         _give_what_it_computes(model, graph, operator, _computes_in(name, graph, operator))
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return packed(model)
 
 
 def _wrong(model: Any) -> Iterator[tuple[Any, Any, str]]:
@@ -66,11 +67,13 @@ def _wrong(model: Any) -> Iterator[tuple[Any, Any, str]]:
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     codes = [names.get(max(code.builtinCode, code.deprecatedBuiltinCode), "") for code in model.operatorCodes]
     for graph in model.subgraphs:
-        for operator in graph.operators:
+        for operator in graph.operators or ():
             name = codes[operator.opcodeIndex]
             if name in FLOAT_KERNELS and _reads_integers_for_a_float_kernel(graph, operator):
                 yield graph, operator, name
             if name not in COPIED_FROM and name not in ("ONE_HOT", LSTM):
+                continue
+            if name == "ONE_HOT" and not all(_is_constant(model, graph.tensors[operator.inputs[place]]) for place in NUMBERS):
                 continue
             given = [graph.tensors[tensor] for tensor in operator.outputs]
             if any(_is_wrong(name, graph, operator, tensor) for tensor in given if _has_one_scale(tensor)):
@@ -82,6 +85,11 @@ def _reads_integers_for_a_float_kernel(graph: Any, operator: Any) -> bool:
 
     read, kernel = (graph.tensors[tensor] for tensor in operator.inputs[:2])
     return _has_one_scale(read) and bool(kernel.type == schema.TensorType.FLOAT32)
+
+
+def _is_constant(model: Any, tensor: Any) -> bool:
+    buffer = model.buffers[tensor.buffer]
+    return _has_one_scale(tensor) and (buffer.data is not None or buffer.offset > 1)
 
 
 def _is_wrong(name: str, graph: Any, operator: Any, given: Any) -> bool:
@@ -115,9 +123,9 @@ def _give_numbers_in_its_own_scale(model: Any, graph: Any, operator: Any) -> Non
         tensor = graph.tensors[operator.inputs[place]]
         dtype = INTEGERS[_type_name(tensor)]
         data = np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(dtype).astype(np.float64)
-        values = (data - tensor.quantization.zeroPoint[0]) * tensor.quantization.scale[0]
+        values = (data - _zero_point(tensor.quantization)) * tensor.quantization.scale[0]
         limits = np.iinfo(dtype)
-        steps = np.clip(np.round(values / given.scale[0]) + given.zeroPoint[0], limits.min, limits.max).astype(dtype)
+        steps = np.clip(np.round(values / given.scale[0]) + _zero_point(given), limits.min, limits.max).astype(dtype)
         buffer = copy.deepcopy(model.buffers[tensor.buffer])
         buffer.data = steps.view(np.uint8)
         model.buffers.append(buffer)
@@ -179,7 +187,11 @@ def _has_one_scale(tensor: Any) -> bool:
 
 def _same_scale(one: Any, other: Any) -> bool:
     a, b = one.quantization, other.quantization
-    return bool(a.scale[0] == b.scale[0] and a.zeroPoint[0] == b.zeroPoint[0])
+    return bool(a.scale[0] == b.scale[0] and _zero_point(a) == _zero_point(b))
+
+
+def _zero_point(quantization: Any) -> int:
+    return 0 if quantization.zeroPoint is None or not len(quantization.zeroPoint) else int(quantization.zeroPoint[0])
 
 
 def _added(graph: Any, tensor: Any) -> int:

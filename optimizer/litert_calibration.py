@@ -9,6 +9,7 @@ import numpy as np
 
 from optimizer.conversion import as_input
 from optimizer.litert_file import LiteRTFile
+from optimizer.litert_packing import packed
 
 
 def made_calibratable(content: bytes, sample_shape: tuple[int, ...]) -> bytes:
@@ -34,7 +35,7 @@ def made_calibratable(content: bytes, sample_shape: tuple[int, ...]) -> bytes:
         signature.inputs = [_tensor_map(f"input_{n}", tensor) for n, tensor in enumerate(graph.inputs)]
         signature.outputs = [_tensor_map(f"output_{n}", tensor) for n, tensor in enumerate(graph.outputs)]
         model.signatureDefs = [signature]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return packed(model)
 
 
 def with_names_of(original: bytes, content: bytes) -> bytes:
@@ -54,7 +55,7 @@ def with_names_of(original: bytes, content: bytes) -> bytes:
         if signature.subgraphIndex == 0:
             signature.inputs = [_tensor_map(name, tensor) for name, tensor in zip(names[0], graph.inputs, strict=True)]
             signature.outputs = [_tensor_map(name, tensor) for name, tensor in zip(names[1], graph.outputs, strict=True)]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return packed(model)
 
 
 def _tensor_map(name: str, tensor: Any) -> Any:

@@ -23,8 +23,13 @@ class LiteRTGraph:
                 self.readers[tensor].append(operator)
 
     def computed(self, operator: StoredOperator) -> list[int]:
-        """Tensors of numbers that an operator reads and another one gives: neither constants, nor the model's inputs, nor conditions."""
-        return [tensor for tensor in operator.inputs if tensor in self.givers and self.type(tensor) in ("FLOAT32", *LEVELS)]
+        """Tensors of numbers that an operator reads and another one gives, and the model's inputs where the file takes integers.
+
+        Neither constants nor conditions are among them.
+        """
+        inputs = self.file.model.subgraphs[0].inputs
+        given = [tensor for tensor in operator.inputs if tensor in self.givers and self.type(tensor) in ("FLOAT32", *LEVELS)]
+        return given + [tensor for tensor in operator.inputs if tensor in inputs and self.scale(tensor) > 0]
 
     def type(self, tensor: int) -> str:
         """The schema's name of a tensor's type."""

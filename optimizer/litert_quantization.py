@@ -13,6 +13,7 @@ import numpy as np
 from optimizer.errors import RunError
 from optimizer.float_regions import float_regions
 from optimizer.litert_calibration import made_calibratable, ranges_of, with_names_of
+from optimizer.litert_packing import packed
 
 FULLY_INTEGER_OPERATORS = frozenset({"Conv1D", "Conv2D", "Dense"})
 """Layers whose kernels dynamic-range quantization stores in int8. Depthwise kernels are few and slow to unpack at every call."""
@@ -227,7 +228,7 @@ def _quantized(float_file: bytes, recipe: Any, *, samples: Any) -> bytes:
             warnings.simplefilter("ignore")
             calibration = None if samples is None else ranges_of(float_file, recipe, samples)
             content = engine.quantize(calibration).quantized_model
-    except (ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise _failure(str(error)) from error
     if content is None:
         raise _failure("no file came out")
@@ -262,4 +263,4 @@ def mend_zero_scales(content: bytes) -> bytes:
                 given = SMALL_SCALE if tensor.type == schema.TensorType.INT16 else 1.0
                 tensor.quantization.scale = np.where(np.asarray(scale) == 0, given, scale).astype(np.float32)
                 mended = True
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model)) if mended else content
+    return packed(model) if mended else content

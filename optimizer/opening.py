@@ -1,10 +1,10 @@
-"""The first part of a run: read a person's files without TensorFlow, then load the models."""
+"""The first part of a run: read a person's files (without TensorFlow, where our rules tell all shapes), then load the models."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from optimizer.recipe import check_takes
 from optimizer.sources.dataset import PreparedData
 from optimizer.sources.fit import prepare
 from optimizer.sources.keras_3.agreement import agreement_record
-from optimizer.sources.keras_model import load_keras_model
+from optimizer.sources.keras_model import load_keras_model, with_output_shapes
 from optimizer.sources.litert_model import load_tflite
 from optimizer.sources.preflight import read_model_summary
 from optimizer.sources.readers import read_dataset
@@ -43,21 +43,10 @@ def read_files(job: Job) -> JobFiles:
     summary = read_model_summary(job.model, name=job.model_name)
     check_takes(job.recipe, summary)
     second = None if job.second_model is None else _read_second(job.second_model)
-    if summary.is_keras and None in summary.output_shapes:
-        summary = _with_shapes_by_keras(job.model, summary)
+    summary = with_output_shapes(job.model, summary)
     dataset = read_dataset(job.data, seed=job.recipe.seed, inputs=summary.names_of_several_inputs)
     data = prepare(dataset, summary, job.data.task)
     return JobFiles(summary=summary, data=data, second=second)
-
-
-def _with_shapes_by_keras(path: Path, summary: ModelSummary) -> ModelSummary:
-    """The summary with the output shapes that Keras works out, where the preflight has no rule; rows that are no samples stay unknown."""
-    shapes = [tuple(tensor.shape) for tensor in flattened(load_keras_model(path, summary)).outputs]
-    known = tuple(
-        shape if ours is None and shape[:1] == (None,) else ours
-        for ours, shape in zip(summary.output_shapes, shapes, strict=True)
-    )
-    return replace(summary, output_shapes=known)
 
 
 def _read_second(path: Path) -> ModelSummary:

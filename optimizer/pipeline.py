@@ -36,7 +36,7 @@ def perform(job: Job, report: Report, cancelled: Callable[[], bool]) -> dict[str
         RunError: the work failed; PromiseBroken where a step undid what an earlier one promised.
         Cancelled: someone asked the run to stop.
     """
-    # Whatever is wrong with the files is said before TensorFlow's import and before any sign of progress.
+    # Whatever is wrong with the files is said before any sign of progress, and as a rule before TensorFlow's import.
     read = read_files(job)
     summary = read.summary
     stages = Stages(job.recipe, report, already_converted=summary.format == "tflite")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.answers import ANSWERING, right_answers
+from optimizer.errors import InputError
 from optimizer.measure import interpreter
 from optimizer.measure.direction import HIGHER_IS_BETTER
 from optimizer.measure.multi_label import label_metrics
@@ -68,8 +70,20 @@ def measure_quality(
         split: Samples, with labels unless the task needs none.
         baseline_outputs: Outputs of the float32 baseline on the same split, for data without labels; None for the baseline itself.
         check_cancelled: Raises when the run should stop.
+
+    Raises:
+        InputError: UNSUPPORTED_MODEL for a model that makes several rows of one sample, or one of several.
     """
     outputs = _outputs(content, data, split, check_cancelled)
+    wanted = len(split) * math.prod(data.output_shape)
+    if outputs.size != wanted:
+        raise InputError(
+            "The rows that the model gives are no samples",
+            code="UNSUPPORTED_MODEL",
+            expected=f"{wanted} numbers for {len(split)} samples",
+            received=str(outputs.size),
+            fix="Keep the first axis for the samples: reshape and join along the others.",
+        )
     return score(outputs, data, split, baseline_outputs=baseline_outputs)
 
 

@@ -13,6 +13,7 @@ from optimizer.job import DataSource
 from optimizer.sources.dataset import IGNORED, TASK_WORDS, Array, Dataset, PreparedData
 from optimizer.sources.fit import prepare
 from optimizer.sources.joined import JoinedSamples, parts_of
+from optimizer.sources.keras_model import with_output_shapes
 from optimizer.sources.preflight import read_model_summary
 from optimizer.sources.readers import read_dataset
 from optimizer.sources.scaling import expected_range_in_words, value_range
@@ -45,7 +46,8 @@ def inspect_data(source: DataSource, model_path: Path | None, model_name: str, s
     dataset = read_dataset(source, seed=seed, inputs=() if summary is None else summary.names_of_several_inputs)
     prepared: PreparedData | None = None
     expects = ""
-    if summary is not None:
+    if summary is not None and model_path is not None:
+        summary = with_output_shapes(model_path, summary)
         prepared = prepare(dataset, summary, source.task)
         dataset, expects = prepared.dataset, expected_range_in_words(summary)
     return {

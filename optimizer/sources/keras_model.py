@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import shutil
@@ -55,6 +56,23 @@ def load_keras_model(path: Path, summary: ModelSummary) -> tf_keras.Model:
         except Exception as error:
             raise could_not_rebuild(summary, error) from error
     return model
+
+
+def with_output_shapes(path: Path, summary: ModelSummary) -> ModelSummary:
+    """The summary with the output shapes that Keras works out where the preflight has no rule; rows that are no samples stay unknown.
+
+    TensorFlow is imported for such a model only. Raises what load_keras_model does.
+    """
+    if not summary.is_keras or None not in summary.output_shapes:
+        return summary
+    from optimizer.surgery.flattening import flattened
+
+    shapes = [tuple(tensor.shape) for tensor in flattened(load_keras_model(path, summary)).outputs]
+    known = tuple(
+        shape if ours is None and shape[:1] == (None,) else ours
+        for ours, shape in zip(summary.output_shapes, shapes, strict=True)
+    )
+    return dataclasses.replace(summary, output_shapes=known)
 
 
 def _application_layers() -> dict[str, Any]:

@@ -112,7 +112,8 @@ class _Preparation:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             given = dict(zip(PADDING_ARGUMENTS, args, strict=False)) | kwargs
-            return (apart if given.get("constant_values") else layer)(*args, **kwargs)
+            number = given.get("constant_values", 0)
+            return (layer if isinstance(number, int | float) and number == 0 else apart)(*args, **kwargs)
 
         return call
 

@@ -45,7 +45,7 @@ def lowered(keras_model: Any, *, fused: bool = True) -> Any:
 
 def may_be_lowered_further(keras_model: Any) -> bool:
     """Whether the model has FUSED functions, which the converter may have found outside of their formulas."""
-    return any(getattr(layer, "symbol", "") in FUSED for layer in keras_model._flatten_layers())
+    return any(getattr(layer, "symbol", "").removeprefix("compat.v1.") in FUSED for layer in keras_model._flatten_layers())
 
 
 @contextlib.contextmanager

@@ -32,6 +32,19 @@ def test_functions_without_an_operator_are_computed_by_others(symbol: str) -> No
     np.testing.assert_allclose(run(convert(model), [(x, None)]), model(x), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("symbol", ["math.sinh", "math.asinh", "math.atanh", "math.tan", "math.atan", "math.asin"])
+def test_numbers_near_zero_are_not_rounded_away(symbol: str) -> None:
+    import tensorflow as tf
+
+    from optimizer.surgery.computed_functions import COMPUTED
+
+    x = np.asarray([-0.2, -0.1, -1e-3, -1e-5, 1e-7, 1e-5, 0.02, 0.099, 0.101], np.float32)
+    wanted = getattr(np, {"math.sinh": "sinh", "math.tan": "tan"}.get(symbol, symbol.replace("math.a", "arc")))(
+        x.astype(np.float64)
+    )
+    np.testing.assert_allclose(COMPUTED[symbol](tf.constant(x)), wanted, rtol=3e-6)
+
+
 def test_a_gelu_written_by_hand_stays_one_operator() -> None:
     import tensorflow as tf
 

@@ -112,7 +112,17 @@ def padded_with_a_larger_number(layers: Any, inputs: Any) -> Any:
     return layers.Dense(4)(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=3.0))
 
 
-@pytest.mark.parametrize("body", [joined_with_larger_numbers, padded_with_a_larger_number], ids=lambda body: body.__name__)
+def padded_with_a_computed_number(layers: Any, inputs: Any) -> Any:
+    import tensorflow as tf
+
+    x = layers.Conv2D(4, 3, padding="same")(inputs)
+    return layers.Dense(4)(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=tf.reduce_min(x)))
+
+
+NO_FOREIGN_RANGE = [joined_with_larger_numbers, padded_with_a_larger_number, padded_with_a_computed_number]
+
+
+@pytest.mark.parametrize("body", NO_FOREIGN_RANGE, ids=lambda body: body.__name__)
 def test_no_tensor_takes_the_range_of_another(context: RunContext, body: Any) -> None:
     import tensorflow as tf
 

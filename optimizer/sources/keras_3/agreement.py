@@ -202,7 +202,8 @@ def _copy_with_floats(path: Path, target: Path, dtype: str) -> None:
     if target.suffix != ".keras":
         shutil.copyfile(path, target)
         with h5py.File(target, "r+") as file:
-            text = str(file.attrs["model_config"])
+            stored = file.attrs["model_config"]
+            text = stored.decode() if isinstance(stored, bytes) else str(stored)
             if "float16" in text or dtype != "float32":
                 file.attrs["model_config"] = json.dumps(with_floats(json.loads(text), dtype))
         return
