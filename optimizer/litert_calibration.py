@@ -11,6 +11,9 @@ from optimizer.conversion import as_input
 from optimizer.litert_file import LiteRTFile
 from optimizer.litert_packing import packed
 
+NOTHING = 1e-6
+"""A tensor whose values all lie below this holds nothing."""
+
 
 def made_calibratable(content: bytes, sample_shape: tuple[int, ...]) -> bytes:
     """The same file as litert-quantizer's calibrator can run it; unchanged where it can already.
@@ -69,7 +72,8 @@ def _tensor_map(name: str, tensor: Any) -> Any:
 def ranges_of(float_file: bytes, recipe: Any, samples: Any) -> Any:
     """The least and the largest value of every tensor over all samples.
 
-    By itself litert-quantizer takes a moving average of each sample's, beyond which half of the samples' peaks would be cut off.
+    By itself litert-quantizer takes a moving average of each sample's, beyond which half of the samples' peaks would be cut off. A tensor
+    that never was anything but zero (all units of a layer are dead) gets a range from 0 to 1: XNNPACK refuses a file with an empty one.
     """
     from litert_quantizer import calibrator
     from litert_quantizer.utils import qsv_utils
@@ -85,7 +89,11 @@ def ranges_of(float_file: bytes, recipe: Any, samples: Any) -> Any:
             raise
         found = calibrator.Calibrator(float_file, mode=modes.CALIBRATION_PROFILER_BASED, qsv_update_func=qsv_utils.min_max_update)
         found.calibrate(data, recipe)
-    return found.get_model_qsvs()
+    ranges = found.get_model_qsvs()
+    for limits in ranges.values():
+        if np.all(np.abs(limits["min"]) < NOTHING) and np.all(np.abs(limits["max"]) < NOTHING):
+            limits["max"] = np.ones_like(limits["max"])
+    return ranges
 
 
 def _calibration_data(float_file: bytes, samples: Any) -> dict[str, list[dict[str, Any]]]:

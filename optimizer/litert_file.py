@@ -1,9 +1,8 @@
-"""Read a .tflite as data: its constant tensors, its operators, where a Keras kernel ended up in it. Nothing is executed."""
+"""Read a .tflite as data: its constant tensors and its operators. Nothing is executed."""
 
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,14 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-SIMILAR_ENOUGH = 0.5
-MAX_PERMUTED_RANK = 5
-GATES = 4
 ABSENT = -1
 UNPACKING = frozenset({"DEQUANTIZE", "DENSIFY"})
 """Operators that turn a packed constant into what kernels compute with."""
-NO_KERNELS = frozenset({"INT32", "INT64"})
-"""Types of biases, shapes and axes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -208,34 +202,6 @@ class LiteRTFile:
         signature = self.model.subgraphs[subgraph].tensors[tensor].shapeSignature
         return signature is not None and any(int(n) < 0 for n in signature[1:])
 
-    def locate(self, kernel: Array) -> StoredTensor | None:
-        """Find where a Keras kernel of any layout ended up, or None where nothing resembles it.
-
-        Folding a BatchNormalization multiplies whole output channels, quantization rounds, and converters transpose: so the
-        tensors of the same size are compared channel by channel after normalization, in every layout that fits.
-        """
-        best, best_score = None, SIMILAR_ENOUGH
-        for tensor in self.constants:
-            if tensor.values.size == kernel.size and tensor.dtype not in NO_KERNELS:
-                score = max((_similarity(layout, tensor.values) for layout in _layouts(kernel, tensor.values.shape)), default=0.0)
-                if score > best_score:
-                    best, best_score = tensor, score
-        return best
-
-    def locate_parts(self, kernel: Array) -> tuple[StoredTensor, ...]:
-        """As `locate`, for a kernel that may be stored in several tensors: that of an LSTM has one for each of its four gates.
-
-        Empty where nothing resembles it.
-        """
-        whole = self.locate(kernel)
-        if whole is not None:
-            return (whole,)
-        if kernel.ndim != 2 or kernel.shape[-1] % GATES:
-            return ()
-        gates = [self.locate(gate) for gate in np.split(kernel, GATES, axis=-1)]
-        found = tuple(gate for gate in gates if gate is not None)
-        return found if len({id(gate) for gate in found}) == GATES else ()
-
 
 def tensor_name(tensor: Any) -> str:
     """Name of a tensor (or of a signature's part) of the schema, "" where it has none."""
@@ -282,37 +248,3 @@ def _dequantize(raw: Array, quantization: Any) -> npt.NDArray[np.float32]:
         scale, zero_point = scale.reshape(along), (zero_point.reshape(along) if len(zero_point) > 1 else zero_point)
     values: npt.NDArray[np.float32] = (raw.astype(np.float32) - zero_point) * scale
     return values
-
-
-def _layouts(kernel: Array, shape: tuple[int, ...]) -> Iterator[Array]:
-    """Every transposition of `kernel` that has `shape` once axes of one element are left out."""
-    wanted = tuple(n for n in shape if n != 1)
-    squeezed = kernel.squeeze()
-    if squeezed.ndim > MAX_PERMUTED_RANK:
-        return
-    for order in itertools.permutations(range(squeezed.ndim)):
-        if tuple(squeezed.shape[axis] for axis in order) == wanted:
-            yield squeezed.transpose(order).reshape(shape)
-    if len(wanted) != squeezed.ndim:
-        # A depthwise kernel (h, w, channels, multiplier) is stored as (1, h, w, channels * multiplier).
-        yield kernel.reshape(shape)
-
-
-def _similarity(a: Array, b: Array) -> float:
-    """Mean cosine between the channels of two arrays of one shape, the better of channels first and channels last."""
-    return max(_channel_cosine(a, b), _channel_cosine(np.moveaxis(a, -1, 0), np.moveaxis(b, -1, 0))) if a.ndim else 0.0
-
-
-def _channel_cosine(a: Array, b: Array) -> float:
-    flat_a, flat_b = a.reshape(len(a), -1).astype(np.float64), b.reshape(len(b), -1).astype(np.float64)
-    norms = np.linalg.norm(flat_a, axis=1) * np.linalg.norm(flat_b, axis=1)
-    alive = norms > 0
-    if not alive.any():
-        return 1.0 if not flat_a.any() and not flat_b.any() else 0.0
-    cosines = np.abs((flat_a[alive] * flat_b[alive]).sum(axis=1)) / norms[alive]
-    if a.size == 1:
-        return 1.0 - float(abs(flat_a - flat_b).max() / max(abs(flat_a).max(), abs(flat_b).max()))
-    # Channels of a single element always have cosine 1; they say nothing, so the whole tensor is compared instead.
-    if flat_a.shape[1] == 1:
-        return float(abs((flat_a * flat_b).sum()) / max(np.linalg.norm(flat_a) * np.linalg.norm(flat_b), 1e-30))
-    return float(cosines.mean())

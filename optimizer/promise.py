@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from optimizer.kernel_location import locate_parts
 from optimizer.kernels import kernel_variables
 from optimizer.litert_file import LiteRTFile
 
@@ -93,7 +94,7 @@ class KernelPromise(Promise):
         variables = kernel_variables(keras_model)
         faults, unlocated = {}, []
         for key, promised in self.kernels.items():
-            stored = file.locate_parts(variables[key].numpy()) if key in variables else ()
+            stored = locate_parts(file, variables[key].numpy()) if key in variables else ()
             if stored:
                 faults[key] = self.fault_of_parts([part.values for part in stored], promised)
             else:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from optimizer.kernel_location import locate
 from optimizer.kernels import kernel_variables
 from optimizer.litert_file import LiteRTFile
 from optimizer.promise import KernelPromise, Projection, Promise, PromiseResult
@@ -128,7 +129,7 @@ class StoredType(Promise):
         variables = kernel_variables(keras_model)
         wrong, unlocated = [], []
         for key in self.kernels:
-            stored = file.locate(variables[key].numpy()) if key in variables else None
+            stored = locate(file, variables[key].numpy()) if key in variables else None
             if stored is None:
                 unlocated.append(key)
             elif stored.dtype not in self.dtypes:

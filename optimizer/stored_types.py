@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optimizer.conversion import FEWEST_WEIGHTS
-from optimizer.litert_file import GATES
+from optimizer.kernel_location import GATES
 from optimizer.litert_quantization import FULLY_INTEGER_OPERATORS
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 

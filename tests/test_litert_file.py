@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from optimizer.conversion import convert
+from optimizer.kernel_location import locate
 from optimizer.kernels import kernel_variables
 from optimizer.litert_file import LiteRTFile
 from optimizer.litert_quantization import quantize_int4, quantize_int8_weights
@@ -22,14 +23,14 @@ def file(digits_model: Any) -> LiteRTFile:
 def test_every_kernel_is_found_in_the_file_though_normalization_was_folded(file: LiteRTFile, digits_model: Any) -> None:
     kernels = kernel_variables(digits_model)
     assert set(kernels) == {"first/kernel", "depthwise/depthwise_kernel", "second/kernel", "hidden/kernel", "classes/kernel"}
-    found = {key: file.locate(variable.numpy()) for key, variable in kernels.items()}
+    found = {key: locate(file, variable.numpy()) for key, variable in kernels.items()}
     assert None not in found.values()
     assert len({id(tensor) for tensor in found.values()}) == len(kernels)
 
 
 def test_a_stranger_is_not_found(file: LiteRTFile) -> None:
-    assert file.locate(np.random.default_rng(0).normal(size=(3, 3, 1, 9)).astype(np.float32)) is None
-    assert file.locate(np.random.default_rng(0).normal(size=(128, 24)).astype(np.float32)) is None
+    assert locate(file, np.random.default_rng(0).normal(size=(3, 3, 1, 9)).astype(np.float32)) is None
+    assert locate(file, np.random.default_rng(0).normal(size=(128, 24)).astype(np.float32)) is None
 
 
 def test_counts_agree_with_keras_and_with_arithmetic(file: LiteRTFile, digits_model: Any) -> None:

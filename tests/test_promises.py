@@ -10,6 +10,7 @@ import pytest
 
 from optimizer.context import RunContext
 from optimizer.errors import PromiseBroken
+from optimizer.kernel_location import locate
 from optimizer.kernels import kernel_variables
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
@@ -50,7 +51,7 @@ def test_zeros_and_shared_values_survive_into_the_file(context: RunContext, last
     file = LiteRTFile(model.litert)
     # Counted here on the stored tensors, not by the promises' own code.
     for key, variable in kernel_variables(model.keras).items():
-        stored = file.locate(variable.numpy())
+        stored = locate(file, variable.numpy())
         assert stored is not None
         if "depthwise" not in key:
             assert np.mean(stored.values == 0) >= 0.7 - 1e-9, key

@@ -10,6 +10,7 @@ import numpy as np
 from optimizer.context import Event, RunContext
 from optimizer.conversion import convert
 from optimizer.kernels import kernel_variables
+from optimizer.kernel_location import locate
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
 from optimizer.techniques.sharing.weight_clustering import WeightClustering
@@ -43,7 +44,7 @@ def test_a_separable_convolution_shares_values_through_its_normalization(context
     context, _ = with_model(context, separable, layers.BatchNormalization(), layers.ReLU())
     result = WeightClustering(number_of_clusters=4, epochs=1).apply(context.original, context)
     kernel = kernel_variables(result.keras)["separable/pointwise_kernel"].numpy()
-    stored = LiteRTFile(convert(result.keras)).locate(kernel)
+    stored = locate(LiteRTFile(convert(result.keras)), kernel)
     assert stored is not None
     assert stored.distinct_values <= 4
 

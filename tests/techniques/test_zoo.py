@@ -11,6 +11,7 @@ import pytest
 import zoo
 from cells import RECIPES, TOLERANCE, Cell, Member
 
+from optimizer.kernel_location import locate_parts
 from optimizer.kernels import kernels_by_layer
 from optimizer.litert_file import LiteRTFile
 from optimizer.promises import KernelPromise, StoredType
@@ -76,7 +77,7 @@ def held_against_the_check(member: Member, recipe: str, cell: Cell) -> None:
     elif step.name == "post_training_quantization":
         file = LiteRTFile(cell.model.content)
         for name, found in kernels.items():
-            stored = {tensor.dtype for kernel in found.values() for tensor in file.locate_parts(kernel.numpy())}
+            stored = {tensor.dtype for kernel in found.values() for tensor in locate_parts(file, kernel.numpy())}
             # A verdict that says "may" leaves it to the converter; a kernel that was not found in the file says nothing.
             if stored and (name in works or "may" not in said[name].reason):
                 assert ("FLOAT32" not in stored) == (name in works), (said[name], stored)

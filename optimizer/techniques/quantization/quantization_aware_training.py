@@ -9,6 +9,7 @@ from typing import Any
 from optimizer.context import RunContext
 from optimizer.conversion import configure_trained, convert
 from optimizer.environment import Host
+from optimizer.kernel_location import locate, locate_parts
 from optimizer.kernels import kernel_variables, kernels_by_layer
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
@@ -111,7 +112,7 @@ def _stored_as_integers(prepared: Any, layout: Layout, file: LiteRTFile, context
     }
     if not layout.reasons:
         return sorted(treated)
-    located = {key: file.locate(variable.numpy()) for key, variable in treated.items()}
+    located = {key: locate(file, variable.numpy()) for key, variable in treated.items()}
     stored = sorted(key for key, tensor in located.items() if tensor is not None and tensor.dtype == "INT8")
     for key in sorted(set(treated) - set(stored)):
         context.note(f"{key} trained with rounding, but the converter keeps it float between layers that stay float.")
@@ -127,7 +128,7 @@ def _without_torn_values(model: Model, prepared: Any, file: LiteRTFile, context:
     kept = []
     for promise in model.promises:
         if isinstance(promise, SharedValues):
-            stored = {key: file.locate_parts(variables[key].numpy()) for key in promise.kernels}
+            stored = {key: locate_parts(file, variables[key].numpy()) for key in promise.kernels}
             torn = {
                 key
                 for key, number in promise.kernels.items()

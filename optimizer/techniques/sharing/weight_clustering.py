@@ -11,6 +11,7 @@ import numpy as np
 from optimizer.context import RunContext
 from optimizer.conversion import convert
 from optimizer.environment import Host
+from optimizer.kernel_location import locate
 from optimizer.kernels import kernel_variables, kernels_by_layer
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
@@ -158,7 +159,7 @@ class WeightClustering(Technique):
             return set()
         file = LiteRTFile(convert(keras_model))
         variables = kernel_variables(keras_model)
-        stored = {key: file.locate(variables[key].numpy()) for key in keys}
+        stored = {key: locate(file, variables[key].numpy()) for key in keys}
         return {key for key, tensor in stored.items() if tensor is not None and tensor.distinct_values > self.number_of_clusters}
 
     def _promise(self, keys: set[str]) -> SharedValues:
