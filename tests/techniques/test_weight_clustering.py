@@ -9,8 +9,8 @@ import numpy as np
 
 from optimizer.context import Event, RunContext
 from optimizer.conversion import convert
-from optimizer.kernels import kernel_variables
 from optimizer.kernel_location import locate
+from optimizer.kernels import kernel_variables
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
 from optimizer.techniques.sharing.weight_clustering import WeightClustering
