@@ -1,6 +1,6 @@
 """Which technique takes which architecture: Litesmith's matrix beside bare TFMOT's.
 
-    python benchmarks/coverage.py [--resume FILE] [--only REGEX] [--fast] [--eager] [--part 1/2] [--seconds-a-cell 1800] [--print]
+    python benchmarks/coverage.py [--resume FILE] [--only REGEX] [--fast] [--eager] [--part 1/2] [--side ours] [--seconds-a-cell 1800] [--print]
 
 Rows are every architecture of keras.applications and tf_keras.applications (weights=None, 10 classes, the smallest input that it takes)
 and the layer families of tests/zoo.py; columns are all registered techniques. A cell of ours runs the technique for one epoch on random
@@ -72,12 +72,19 @@ class Results:
 
 
 def run_row(
-    maker: str, architecture: str, results: Results, techniques: list[str], seconds_a_cell: float, flags: list[str]
+    maker: str,
+    architecture: str,
+    results: Results,
+    techniques: list[str],
+    sides: Iterable[str],
+    seconds_a_cell: float,
+    flags: list[str],
 ) -> None:
     """Build one architecture and fill what is missing of its row."""
     compared = [name for name in techniques if name in WRAPPED_BY_TFMOT]
     wanted = {"ours": results.missing(maker, architecture, "ours", techniques)}
     wanted["bare"] = results.missing(maker, architecture, "bare", compared)
+    wanted = {side: cells if side in sides else [] for side, cells in wanted.items()}
     if not any(wanted.values()):
         return
     with tempfile.TemporaryDirectory() as name:
@@ -189,6 +196,7 @@ def main() -> int:
     parser.add_argument(
         "--part", default="1/1", help="k/n takes every n-th row from the k-th on; parts may run at once with one file"
     )
+    parser.add_argument("--side", choices=SIDES, action="append", help="fill cells of this side only")
     parser.add_argument("--seconds-a-cell", type=float, default=1800.0)
     parser.add_argument("--print", action="store_true", dest="only_print")
     options = parser.parse_args()
@@ -204,7 +212,8 @@ def main() -> int:
     if not options.only_print:
         part, parts = map(int, options.part.split("/"))
         for maker, architecture in rows[part - 1 :: parts]:
-            run_row(maker, architecture, results, techniques, options.seconds_a_cell, ["--eager"] if options.eager else [])
+            flags = ["--eager"] if options.eager else []
+            run_row(maker, architecture, results, techniques, options.side or SIDES, options.seconds_a_cell, flags)
     return int(print_matrix(results, rows, techniques) > 0)
 
 
