@@ -30,6 +30,8 @@ FEWEST_LEVELS = 64
 FEW_SAMPLES = 8
 COARSEST_EXPONENTIAL = 0.1
 """Largest step of an exponential to which a constant (the 1 in log(1 + exp(x)) and exp(x) - 1) is added."""
+EMPTY_SPAN = 3e-6
+"""The converter gives a tensor that was nothing but zero (all units of a layer are dead) 2e-6 in int8 and less in int16."""
 MASKED = 1e4
 """A softmax that reads numbers as far apart reads a mask of -10,000 or -1,000,000,000, beside which all else is rounded away."""
 
@@ -54,7 +56,7 @@ def faults_in_int8(content: bytes, samples: Any) -> list[str]:
             found.add("DIV")
         elif levels is not None:
             found |= {name for name, tensors in joined.items() if any(levels[tensor] < FEWEST_LEVELS for tensor in tensors)}
-    return sorted(found | set(coarse_ranges(file)))
+    return sorted(found.union(coarse_ranges(file), empty_ranges(file)))
 
 
 def nearest_to_float(float_file: bytes, candidates: Sequence[bytes], samples: Any) -> int:
@@ -109,6 +111,13 @@ def coarse_ranges(file: LiteRTFile) -> list[str]:
         if coarse and any(reader.name in ("ADD", "SUB") for reader in graph.readers[operator.outputs[0]]):
             found.add("EXP")
     return sorted(found)
+
+
+def empty_ranges(file: LiteRTFile) -> list[str]:
+    """Operators in an integer file that gave nothing but zero in the calibration: LiteRT refuses the scale that these then get."""
+    graph = LiteRTGraph(file)
+    given = ((operator.name, graph.span(tensor)) for operator in graph.operators for tensor in operator.outputs)
+    return sorted({name for name, span in given if 0 < span < EMPTY_SPAN})
 
 
 def _shared(graph: LiteRTGraph, operator: StoredOperator) -> set[int]:

@@ -33,6 +33,25 @@ def test_a_stranger_is_not_found(file: LiteRTFile) -> None:
     assert locate(file, np.random.default_rng(0).normal(size=(128, 24)).astype(np.float32)) is None
 
 
+def test_a_large_kernel_is_told_from_others_of_its_shape_by_a_sample_of_its_numbers() -> None:
+    import tensorflow as tf
+
+    random = np.random.default_rng(0)
+    first, second, stranger = (random.normal(size=(300, 300)).astype(np.float32) for _ in range(3))
+    # Where all sampled numbers are zero, only the others can tell.
+    sparse = np.zeros((300, 300), np.float32)
+    sparse[1::2, 1::2] = random.normal(size=(150, 150))
+    spec = [tf.TensorSpec([1, 300], tf.float32)]
+    function = tf.function(lambda x: tf.matmul(tf.matmul(tf.matmul(x, first), second), sparse), input_signature=spec)
+    content = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tf.Module()).convert()
+    file = LiteRTFile(bytes(content))
+    for kernel in (first, second, sparse):
+        found = locate(file, kernel)
+        assert found is not None
+        assert np.array_equal(found.values.reshape(-1), kernel.T.reshape(-1))
+    assert locate(file, stranger) is None
+
+
 def test_counts_agree_with_keras_and_with_arithmetic(file: LiteRTFile, digits_model: Any) -> None:
     positions = 64
     expected = positions * (9 * 1 * 8 + 9 * 8 + 8 * 8) + 128 * 24 + 24 * 10

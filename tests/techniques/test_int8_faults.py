@@ -250,6 +250,24 @@ def test_an_int8_input_that_is_read_twice_keeps_its_range(tmp_path: Path) -> Non
     assert notes
 
 
+@pytest.mark.parametrize("activations", ["int8", "int16"])
+def test_a_layer_whose_units_are_all_dead_gets_a_range(activations: str, tmp_path: Path) -> None:
+    """Its range is empty, and LiteRT refuses a file with the scale that TensorFlow's converter makes of it."""
+
+    import tensorflow as tf
+
+    def body(x: Any) -> Any:
+        bias = tf.keras.initializers.Constant(-1000.0)
+        dead = layers().Conv2D(4, 3, padding="same", activation="relu", bias_initializer=bias)(x)
+        return x + layers().DepthwiseConv2D(3, padding="same", bias_initializer="random_normal")(dead)
+
+    difference, file, notes = quantized(body, tmp_path, activations=activations)
+    assert difference < LIMIT
+    assert notes[0].startswith("Made by litert-quantizer")
+    assert "CONV_2D" in notes[0]
+    assert file.operators
+
+
 def test_a_one_hot_of_computed_numbers_is_left_as_it_is(tmp_path: Path) -> None:
     import tensorflow as tf
 

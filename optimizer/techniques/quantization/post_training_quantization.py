@@ -19,14 +19,11 @@ from optimizer.conversion import (
 )
 from optimizer.environment import Host
 from optimizer.errors import InputError, RunError
-from optimizer.int16_operators import not_right_in_int16
-from optimizer.integer_faults import faults_in_int8, nearest_to_float
+from optimizer.integer_files import int8_file, int16_file
 from optimizer.kernels import kernels_by_layer, unwrapped
 from optimizer.litert_quantization import (
     FULLY_INTEGER_OPERATORS,
-    mend_zero_scales,
     quantize_int4,
-    quantize_int8_kernels,
     quantize_int8_weights,
     quantize_tflite,
 )
@@ -190,12 +187,10 @@ class PostTrainingQuantization(Technique):
             content = self._int4(model, context, per_tensor=per_tensor)
         elif (self.weights, self.activations) == ("int8", "float32"):
             content = self._int8_weights(model, per_tensor=per_tensor)
-        elif self.activations == "int16":
-            content = self._int16(model, context, per_tensor=per_tensor)
-        elif self.activations == "int8":
-            content = self._int8(model, context, per_tensor=per_tensor)
-        else:
+        elif self.activations == "float32":
             content = self._converted(model, context, per_tensor=per_tensor)
+        else:
+            content = self._integers(model, context, per_tensor=per_tensor)
         return model.changed(litert=content, promises=(self._promise(model),))
 
     def _on_tflite(self, model: Model, content: bytes, context: RunContext) -> Model:
@@ -261,53 +256,19 @@ class PostTrainingQuantization(Technique):
         """By TensorFlow's converter."""
         return convert(model.convertible, lambda converter: self._configure(converter, model, context, per_tensor=per_tensor))
 
-    def _int8(self, model: Model, context: RunContext, *, per_tensor: bool) -> bytes:
-        """By TensorFlow's converter; where its file may be wrong, by litert-quantizer if that comes nearer to the float file."""
-        samples = self._samples(context)
-        content = self._converted(model, context, per_tensor=per_tensor)
-        faults = faults_in_int8(content, samples)
-        if not faults:
-            return content
-        float_file = convert(model.convertible)
-        try:
-            other = quantize_int8_kernels(
-                float_file,
-                samples,
-                activation_bits=8,
-                per_tensor=per_tensor,
-                integer_input_output=self.input_output == "int8",
-            )
-        except RunError as error:
-            context.note(
-                f"The file may be wrong: TensorFlow's converter gives {', '.join(faults)} wrong ranges, and litert-quantizer failed "
-                f"on the model: {error.received}. Compare it with the baseline."
-            )
-            return content
-        if nearest_to_float(float_file, [content, other], samples) == 0:
-            return content
-        context.note(
-            f"Made by litert-quantizer: TensorFlow's converter would give {', '.join(faults)}, and what else reads the same tensors, "
-            "wrong ranges. Operators without an int8 kernel, or that would lose too much in one, stay float32."
-        )
-        return other
+    def _integers(self, model: Model, context: RunContext, *, per_tensor: bool) -> bytes:
+        """int8 weights with activations of integers."""
 
-    def _int16(self, model: Model, context: RunContext, *, per_tensor: bool) -> bytes:
-        """By TensorFlow's converter where it is known to get every operator right, else by litert-quantizer."""
-        float_file = convert(model.convertible)
-        doubtful = not_right_in_int16(float_file)
-        if not doubtful and not per_tensor:
-            try:
-                content = self._converted(model, context, per_tensor=per_tensor)
-                # LiteRT aborts the process where a constant of zeros (an untrained offset) is added with the scale 0 that it gets.
-                return mend_zero_scales(content)
-            except RunError as error:
-                context.note(f"Made by litert-quantizer, since TensorFlow's converter failed on it: {error.received}.")
-        if doubtful:
-            context.note(
-                f"Made by litert-quantizer: LiteRT would not run, or not compute rightly, what TensorFlow's converter makes of "
-                f"{', '.join(doubtful)} with int16 activations. Operators without an int16 kernel stay float32."
-            )
-        return quantize_int8_kernels(float_file, self._samples(context), activation_bits=16, per_tensor=per_tensor)
+        def converted() -> bytes:
+            return self._converted(model, context, per_tensor=per_tensor)
+
+        samples = self._samples(context)
+        if self.activations == "int16":
+            return int16_file(model.convertible, converted, samples, context.note, per_tensor=per_tensor)
+        integers = self.input_output == "int8"
+        return int8_file(
+            model.convertible, converted, samples, context.note, per_tensor=per_tensor, integer_input_output=integers
+        )
 
     def _int8_weights(self, model: Model, *, per_tensor: bool) -> bytes:
         """By litert-quantizer; where embeddings or recurrent layers hold the weights, by TensorFlow's converter, which knows those too."""

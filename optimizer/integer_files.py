@@ -1,0 +1,91 @@
+"""Files whose activations are integers: by TensorFlow's converter where its file is right, else by litert-quantizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from optimizer.conversion import convert
+from optimizer.errors import RunError
+from optimizer.int16_operators import not_right_in_int16
+from optimizer.integer_faults import empty_ranges, faults_in_int8, nearest_to_float
+from optimizer.litert_file import LiteRTFile
+from optimizer.litert_quantization import mend_zero_scales, quantize_int8_kernels
+
+
+def int8_file(
+    keras_model: Any,
+    converted: Callable[[], bytes],
+    samples: Any,
+    note: Callable[[str], None],
+    *,
+    per_tensor: bool,
+    integer_input_output: bool,
+) -> bytes:
+    """int8 weights with int8 activations; TensorFlow's file may be wrong, and litert-quantizer's is taken where it is nearer to the float file.
+
+    Args:
+        keras_model: Anything that `convert` takes.
+        converted: Gives the file by TensorFlow's converter.
+        samples: Calibration inputs (n, ...), or a mapping of them by name.
+        note: Takes what a person should know of the choice.
+        per_tensor: One scale a kernel instead of one an output channel.
+        integer_input_output: Whether the file takes and gives integers.
+    """
+    content = converted()
+    faults = faults_in_int8(content, samples)
+    if not faults:
+        return content
+    float_file = convert(keras_model)
+    try:
+        other = quantize_int8_kernels(
+            float_file, samples, activation_bits=8, per_tensor=per_tensor, integer_input_output=integer_input_output
+        )
+    except RunError as error:
+        note(
+            f"The file may be wrong: TensorFlow's converter gives {', '.join(faults)} wrong ranges, and litert-quantizer failed "
+            f"on the model: {error.received}. Compare it with the baseline."
+        )
+        return content
+    if nearest_to_float(float_file, [content, other], samples) == 0:
+        return content
+    note(
+        f"Made by litert-quantizer: TensorFlow's converter would give {', '.join(faults)}, and what else reads the same tensors, "
+        "wrong ranges. Operators without an int8 kernel, or that would lose too much in one, stay float32."
+    )
+    return other
+
+
+def int16_file(
+    keras_model: Any, converted: Callable[[], bytes], samples: Any, note: Callable[[str], None], *, per_tensor: bool
+) -> bytes:
+    """int8 weights with int16 activations, by TensorFlow's converter where it is known to get every operator right.
+
+    Args:
+        keras_model: Anything that `convert` takes.
+        converted: Gives the file by TensorFlow's converter; may raise RunError.
+        samples: Calibration inputs (n, ...), or a mapping of them by name.
+        note: Takes what a person should know of the choice.
+        per_tensor: One scale a kernel instead of one an output channel, which TensorFlow's converter cannot give.
+
+    Raises:
+        RunError: litert-quantizer failed as well.
+    """
+    float_file = convert(keras_model)
+    doubtful = not_right_in_int16(float_file)
+    if not doubtful and not per_tensor:
+        try:
+            # LiteRT aborts the process where a constant of zeros (an untrained offset) is added with the scale 0 that it gets.
+            content = mend_zero_scales(converted())
+        except RunError as error:
+            note(f"Made by litert-quantizer, since TensorFlow's converter failed on it: {error.received}.")
+        else:
+            doubtful = empty_ranges(LiteRTFile(content))
+            if not doubtful:
+                return content
+    if doubtful:
+        note(
+            f"Made by litert-quantizer: LiteRT would not run, or not compute rightly, what TensorFlow's converter makes of "
+            f"{', '.join(doubtful)} with int16 activations. Operators without an int16 kernel stay float32."
+        )
+    return quantize_int8_kernels(float_file, samples, activation_bits=16, per_tensor=per_tensor)
