@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import pytest
 
 from optimizer.context import Event, RunContext
 from optimizer.conversion import convert
@@ -13,6 +14,7 @@ from optimizer.kernel_location import locate
 from optimizer.kernels import kernel_variables
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
+from optimizer.surgery.clustering import quick_clustering
 from optimizer.techniques.sharing.weight_clustering import WeightClustering
 
 
@@ -67,3 +69,26 @@ def test_biases_of_two_axes_are_no_kernels() -> None:
     layers = tf.keras.layers
     model = tf.keras.Sequential([layers.Input((4, 2)), layers.GRU(3, name="gru")])
     assert set(kernel_variables(model)) == {"gru/gru_cell/kernel", "gru/gru_cell/recurrent_kernel"}
+
+
+@pytest.mark.parametrize("start", ["kmeans++", "density", "linear"])
+def test_the_quick_search_gives_each_weight_the_centroid_that_tfmot_gives_it(start: str) -> None:
+    import tensorflow as tf
+    from tensorflow_model_optimization.clustering.keras import CentroidInitialization, cluster_weights
+
+    kinds = {"kmeans++": "KMEANS_PLUS_PLUS", "density": "DENSITY_BASED", "linear": "LINEAR"}
+    settings = {"number_of_clusters": 7, "cluster_centroids_init": CentroidInitialization[kinds[start]]}
+
+    def clustered() -> Any:
+        wrapper = cluster_weights(
+            tf.keras.layers.Dense(30, kernel_initializer=tf.keras.initializers.RandomNormal(seed=0)), **settings
+        )
+        wrapper(np.zeros((1, 40), np.float32))
+        return wrapper.layer.kernel.numpy()
+
+    slow = clustered()
+    with quick_clustering():
+        quick = clustered()
+    assert len(np.unique(quick)) > 3
+    assert np.array_equal(slow, quick)
+    assert np.array_equal(clustered(), slow)

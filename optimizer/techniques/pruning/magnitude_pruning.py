@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from optimizer.context import RunContext
 from optimizer.environment import Host
@@ -157,8 +158,18 @@ def _zero_smallest(keras_model: Any, keys: set[str], sparsity: float) -> dict[st
     for key in keys & variables.keys():
         values = variables[key].numpy()
         number = math.ceil(values.size * sparsity)
-        smallest = np.argsort(np.abs(values), axis=None, kind="stable")[:number]
-        values.reshape(-1)[smallest] = 0.0
+        flat = values.reshape(-1)
+        flat[smallest(np.abs(flat), number)] = 0.0
         variables[key].assign(values)
         reached[key] = number / values.size
     return reached
+
+
+def smallest(magnitudes: npt.NDArray[np.float32], number: int) -> npt.NDArray[np.bool_]:
+    """True for the `number` smallest of the magnitudes (n,), of equal ones for the first; as a stable sort would choose, without one."""
+    if number == 0:
+        return np.zeros(len(magnitudes), bool)
+    limit = np.partition(magnitudes, number - 1)[number - 1]
+    chosen = magnitudes < limit
+    chosen[np.flatnonzero(magnitudes == limit)[: number - np.count_nonzero(chosen)]] = True
+    return chosen

@@ -21,6 +21,7 @@ from optimizer.size_estimate import SizeEstimate
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 from optimizer.sources.wiring import Wiring, wiring_of
 from optimizer.surgery.batch_normalization import fold_batch_normalization, foldable_pairs
+from optimizer.surgery.clustering import quick_clustering
 from optimizer.surgery.describing import wiring_of_keras
 from optimizer.surgery.integer_layout import PASSINGS
 from optimizer.surgery.wrapping import with_layers_wrapped, with_weights_of
@@ -141,7 +142,8 @@ class WeightClustering(Technique):
             context.note(
                 f"Frozen layers ({frozen}): sharing moves their values, so that they are trained like the others in this step."
             )
-        wrapped = with_layers_wrapped(folded, chosen, self._wrapper(preserve_sparsity=sparse))
+        with quick_clustering():
+            wrapped = with_layers_wrapped(folded, chosen, self._wrapper(preserve_sparsity=sparse))
         projections = held_projections(model.changed(promises=(self._promise(few),)), wrapped)
         fit(wrapped, context, plan, projections=projections)
         result = with_weights_of(folded, _stripped(wrapped))
