@@ -30,6 +30,8 @@ FEWEST_LEVELS = 64
 FEW_SAMPLES = 8
 COARSEST_EXPONENTIAL = 0.1
 """Largest step of an exponential to which a constant (the 1 in log(1 + exp(x)) and exp(x) - 1) is added."""
+LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"})
+"""Operators whose result is divided by its scale; where it is too small, LiteRT refuses the file."""
 EMPTY_SPAN = 3e-6
 """The converter gives a tensor that was nothing but zero (all units of a layer are dead) 2e-6 in int8 and less in int16."""
 MASKED = 1e4
@@ -114,9 +116,10 @@ def coarse_ranges(file: LiteRTFile) -> list[str]:
 
 
 def empty_ranges(file: LiteRTFile) -> list[str]:
-    """Operators in an integer file that gave nothing but zero in the calibration: LiteRT refuses the scale that these then get."""
+    """Layers in an integer file that gave nothing but zero in the calibration: LiteRT refuses the scale that these then get."""
     graph = LiteRTGraph(file)
-    given = ((operator.name, graph.span(tensor)) for operator in graph.operators for tensor in operator.outputs)
+    layers = (operator for operator in graph.operators if operator.name in LAYERS)
+    given = ((operator.name, graph.span(tensor)) for operator in layers for tensor in operator.outputs)
     return sorted({name for name, span in given if 0 < span < EMPTY_SPAN})
 
 

@@ -170,6 +170,6 @@ def smallest(magnitudes: npt.NDArray[np.float32], number: int) -> npt.NDArray[np
     if number == 0:
         return np.zeros(len(magnitudes), bool)
     limit = np.partition(magnitudes, number - 1)[number - 1]
-    chosen = magnitudes < limit
+    chosen: npt.NDArray[np.bool_] = magnitudes < limit
     chosen[np.flatnonzero(magnitudes == limit)[: number - np.count_nonzero(chosen)]] = True
     return chosen
