@@ -6,13 +6,10 @@ Exit status: 0 done, 2 the input is at fault (one line on standard error), 1 a r
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import os
 import signal
 import sys
-import tempfile
-import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from optimizer import __version__
 from optimizer.context import Event
 from optimizer.errors import InputError, OptimizerError, printable
+from optimizer.failures import failure_in_words
 from optimizer.grid import technique_grid
 from optimizer.inspection_text import inspection_in_words
 from optimizer.job import DataSource, Job
-from optimizer.lack_of_memory import names_lack_of_memory
 from optimizer.measure.direction import METRIC_WORDS
 from optimizer.named_files import check_readable, check_writable, read_recipe
 from optimizer.recipe import recipe_from_json
@@ -54,40 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("error: Interrupted [INTERRUPTED]", file=sys.stderr)
         return 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001 (the last resort: one line for the person, the traceback for us)
-        return _failed(error)
-
-
-def _failed(error: Exception) -> int:
-    """The line for what nobody expected: a failure of the machine by its name, a mistake of ours with an id."""
-    if names_lack_of_memory(error):
-        fix = "Raise the limit (ulimit -v unlimited), or use a smaller model or fewer samples"
-        print(f"error: There is too little memory for this: {printable(error, 200)}. {fix} [OUT_OF_MEMORY]", file=sys.stderr)
+        print(f"error: {failure_in_words(error)}", file=sys.stderr)
         return 1
-    if isinstance(error, OSError):
-        if error.errno == errno.ENOSPC:
-            place = printable(error.filename or "the output folder or the folder for temporary files")
-            print(f"error: The disk is full: {place}. Free some space, and run it again [DISK_FULL]", file=sys.stderr)
-            return 1
-        print(
-            f"error: {printable(error.filename or 'file system')}: {printable(error.strerror or error)} [OS_ERROR]",
-            file=sys.stderr,
-        )
-        return 1
-    return _unexpected(error)
-
-
-def _unexpected(error: Exception) -> int:
-    """A mistake of ours: one line with an id, the traceback in a file that can be sent to us."""
-    import traceback
-
-    number = uuid.uuid4().hex[:8]
-    path = Path(tempfile.gettempdir()) / f"litesmith-error-{number}.txt"
-    path.write_text("".join(traceback.format_exception(error)))
-    print(
-        f"error: Unexpected {type(error).__name__}: {printable(error)}. The details are in {path} [INTERNAL {number}]",
-        file=sys.stderr,
-    )
-    return 1
 
 
 class _Parser(argparse.ArgumentParser):
