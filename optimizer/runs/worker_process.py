@@ -32,6 +32,12 @@ PASSED_ON = (
     MEMORY_VARIABLE,
     FILE_VARIABLE,
 )
+KEPT_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**32),
+    "MALLOC_TRIM_THRESHOLD_": str(2**33),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
+"""Lets glibc keep what TensorFlow frees: given back to the kernel and asked for anew, every large tensor would be zeroed page by page."""
 _PROJECT = Path(__file__).parents[2]
 _START = "import sys; sys.path[:0] = {path!r}; sys.argv[0] = 'worker'; from optimizer.runs.confined import main; main()"
 
@@ -178,6 +184,7 @@ def worker_environment(inherited: Mapping[str, str], home: Home, folder: Path) -
         "KERAS_HOME": str(folder / ".keras"),
         # Its pools of processes have no place in a sandbox, and it warns about that otherwise.
         "JOBLIB_MULTIPROCESSING": "0",
+        **KEPT_MEMORY,
     }
 
 
