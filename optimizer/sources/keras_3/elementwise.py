@@ -83,6 +83,18 @@ def binary(source: SourceLayer) -> Parts:
     return builder.done()
 
 
+@operation("Logaddexp")
+def logarithm_of_sum(source: SourceLayer) -> Parts:
+    """log(exp(x1) + exp(x2)), as the larger one plus log1p(exp(-distance))."""
+    builder = Builder(source)
+    arguments = given(source, "x1", "x2")
+    x, y = (as_float(builder, arguments[name]) for name in ("x1", "x2"))
+    distance = builder.operator("math.abs", builder.operator("math.subtract", x, y=y))
+    rest = builder.operator("math.log1p", builder.operator("math.exp", builder.operator("math.negative", distance)))
+    builder.operator("math.add", builder.operator("math.maximum", x, y=y), y=rest)
+    return builder.done()
+
+
 @operation(*LOGICAL)
 def logical(source: SourceLayer) -> Parts:
     """A function of two truth values."""

@@ -7,6 +7,9 @@ from typing import Any
 from optimizer.sources.keras_3.operands import axes_of, given, known_shape, tensor
 from optimizer.sources.keras_3.parts import Builder, Parts, SourceLayer, operation
 
+HIDDEN = -1e9
+"""Score of what attention must not look at."""
+
 
 @operation("Softmax", "LogSoftmax")
 def softmax(source: SourceLayer) -> Parts:
@@ -42,16 +45,38 @@ def pool(source: SourceLayer) -> Parts:
     return builder.done()
 
 
-@operation("Resize")
-def resize(source: SourceLayer) -> Parts:
-    """Images in another size."""
-    arguments = given(source, "images", "size", "interpolation", "antialias")
-    unlike = [key for key in ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio") if arguments.get(key)]
-    if unlike or arguments.get("data_format") == "channels_first":
-        raise source.refuse(f"has {', '.join(unlike) or 'channels first'}")
+@operation("DotProductAttention")
+def attention(source: SourceLayer) -> Parts:
+    """softmax(query key^T * scale + bias) value for each head; inputs are (batch, length, heads, width)."""
+    arguments = given(source, "query", "key", "value", "bias", "mask", "scale")
+    query, key = tensor(arguments, "query", source), tensor(arguments, "key", source)
+    shape, others = known_shape(query, source), known_shape(key, source)
+    heads, groups = shape[2], others[2]
+    if len(shape) != 4 or shape[-1] is None or heads is None or not groups or heads % groups:
+        raise source.refuse("does not say how many heads it has", "Give its inputs a shape.")
+    if arguments.get("attn_logits_soft_cap") is not None:
+        raise source.refuse("has attn_logits_soft_cap", "Leave it out.")
     builder = Builder(source)
-    height, width = arguments["size"]
-    x = tensor(arguments, "images", source)
-    method = str(arguments.get("interpolation", "bilinear"))
-    builder.layer("Resizing", x, height=int(height), width=int(width), interpolation=method)
+    sides: list[Any] = [key, tensor(arguments, "value", source)]
+    if heads != groups:
+        sides = [builder.operator("repeat", x, repeats=heads // groups, axis=2) for x in sides]
+    q, k, v = (builder.operator("transpose", x, perm=[0, 2, 1, 3]) for x in (query, *sides))
+    scale = arguments.get("scale")
+    q = builder.operator("math.multiply", q, y=float(shape[-1] ** -0.5 if scale is None else scale))
+    scores = builder.operator("linalg.matmul", q, b=k, transpose_b=True)
+    if arguments.get("bias") is not None:
+        scores = builder.operator("math.add", scores, y=arguments["bias"])
+    if arguments.get("mask") is not None:
+        scores = builder.operator("where", arguments["mask"], x=scores, y=HIDDEN)
+    if arguments.get("is_causal"):
+        scores = builder.operator("math.add", scores, y=_look_back(shape[1], others[1], source))
+    weights = builder.layer("Softmax", scores, axis=-1)
+    builder.operator("transpose", builder.operator("linalg.matmul", weights, b=v), perm=[0, 2, 1, 3])
     return builder.done()
+
+
+def _look_back(queries: int | None, keys: int | None, source: SourceLayer) -> list[list[float]]:
+    """What is added to the scores (queries, keys) so that none looks at a key behind it."""
+    if queries is None or keys is None:
+        raise source.refuse("is causal on sequences of open length", "Give them a length.")
+    return [[0.0 if key <= query else HIDDEN for key in range(keys)] for query in range(queries)]

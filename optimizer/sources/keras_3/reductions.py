@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from optimizer.sources.keras_3.operands import as_float, axes_of, given, known_shape, tensor
-from optimizer.sources.keras_3.parts import Builder, Parts, SourceLayer, operation
+from optimizer.sources.keras_3.parts import Builder, Inner, Parts, SourceLayer, operation
 
 REDUCTIONS = {
     "Sum": "math.reduce_sum", "Max": "math.reduce_max", "Min": "math.reduce_min", "Amax": "math.reduce_max", "Amin": "math.reduce_min",
@@ -77,18 +77,21 @@ def moments(source: SourceLayer) -> Parts:
     return builder.done()
 
 
-@operation("Normalize")
-def normalize(source: SourceLayer) -> Parts:
-    """Vectors of length one."""
-    arguments = given(source, "x", "axis", "order", "epsilon")
-    axis = arguments.get("axis", -1)
-    if arguments.get("order", 2) != 2 or not isinstance(axis, int):
-        raise source.refuse("has an order that has no counterpart in tf-keras")
-    epsilon = arguments.get("epsilon")
-    builder = Builder(source)
+@operation("Sort", "Argsort")
+def order(source: SourceLayer) -> Parts:
+    """Values or their positions in ascending order along the last axis: LiteRT has an operator for the largest values, and none that sorts."""
+    arguments = given(source, "x", "axis")
     x = tensor(arguments, "x", source)
-    known_shape(x, source)
-    builder.operator("math.l2_normalize", x, axis=axis, epsilon=float(1e-12 if epsilon is None else epsilon) ** 2)
+    shape = known_shape(x, source)
+    axis = arguments.get("axis", -1)
+    if axis is None or int(axis) % len(shape) != len(shape) - 1 or shape[-1] is None:
+        raise source.refuse("sorts along another axis than the last, or one of open length", "Transpose first.")
+    builder = Builder(source)
+    largest = builder.operator("math.top_k", builder.operator("math.negative", x), k=shape[-1])
+    if source.class_name == "Sort":
+        builder.operator("math.negative", Inner(part=largest.part, index=0))
+    else:
+        builder.operator("identity", Inner(part=largest.part, index=1))
     return builder.done()
 
 

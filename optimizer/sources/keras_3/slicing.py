@@ -49,6 +49,22 @@ def take(source: SourceLayer) -> Parts:
     return builder.done()
 
 
+@operation("TakeAlongAxis")
+def take_along_axis(source: SourceLayer) -> Parts:
+    """Values at positions of their own for each row of the last axis."""
+    arguments = given(source, "x", "indices", "axis")
+    x = tensor(arguments, "x", source)
+    rank = len(known_shape(x, source))
+    indices, axis = arguments["indices"], arguments.get("axis")
+    if not isinstance(indices, Tensor) or axis is None or int(axis) % rank != rank - 1:
+        raise source.refuse("takes along another axis than the last, or at constant positions", "Transpose first.")
+    if known_shape(x, source)[1:-1] != known_shape(indices, source)[1:-1]:
+        raise source.refuse("takes at positions of another shape")
+    builder = Builder(source)
+    builder.operator("gather", x, indices=indices, axis=rank - 1, batch_dims=rank - 1)
+    return builder.done()
+
+
 @operation("Slice")
 def slice_of(source: SourceLayer) -> Parts:
     """A box out of a tensor."""

@@ -14,6 +14,7 @@ from optimizer.sources.keras_3.agreement import Agreement
 Build = Callable[[Any, Any, Any], Any]
 """keras.ops and two tensors of (None, 4, 4, 2), values from 0 to 1, to one tensor."""
 ROW = np.array([1.0, 2.0], "float32")
+MATRIX_4 = np.tril(np.ones((1, 1, 4, 4), "float32"))
 MATRIX = np.arange(6, dtype="float32").reshape(2, 3)
 
 OPERATIONS: dict[str, Build] = {
@@ -58,18 +59,32 @@ OPERATIONS: dict[str, Build] = {
     "pooling": lambda ops, x, y: ops.max_pool(x, 2) + ops.average_pool(y, 2, padding="same"),
     "resized": lambda ops, x, y: ops.image.resize(x, (5, 6)),
     "depth": lambda ops, x, y: ops.nn.space_to_depth(x, 2),
-    "normalized": lambda ops, x, y: ops.normalize(x, axis=-1),
     "activations": lambda ops, x, y: ops.relu(x) + ops.relu6(x) + ops.sigmoid(x) + ops.silu(x) + ops.selu(x) + ops.softplus(x),
     "hard activations": lambda ops, x, y: ops.hard_sigmoid(x * 9 - 4) + ops.hard_silu(x * 9 - 4) + ops.hard_tanh(x * 3),
     "sloped activations": lambda ops, x, y: ops.elu(x - 0.5, 0.3) + ops.leaky_relu(x - 0.5, 0.3) + ops.celu(x - 0.5, 0.7),
     "gelu": lambda ops, x, y: ops.gelu(x - 0.5) + ops.gelu(x - 0.5, approximate=False),
     "shrinking": lambda ops, x, y: ops.soft_shrink(x - 0.5, 0.2) + ops.hard_shrink(x - 0.5, 0.2) + ops.tanh_shrink(x),
     "rare activations": lambda ops, x, y: ops.squareplus(x, 2) + ops.sparse_plus(x - 0.5) + ops.log_sigmoid(x) + ops.threshold(x, 0.5, 0.1),
+    "norms": lambda ops, x, y: ops.norm(x, axis=-1) + ops.norm(x, ord=1, axis=-1) + ops.norm(x, ord=np.inf, axis=3)
+    + ops.norm(x, axis=(2, 3))[..., None],
+    "sum of exponentials": lambda ops, x, y: ops.logaddexp(x * 9, y * 9),
+    "normalized by their size": lambda ops, x, y: ops.rms_normalization(x, scale=ROW) + ops.rms_normalization(x, axis=(1, 2), epsilon=0.1),
+    "normalized": lambda ops, x, y: ops.normalize(x, axis=-1) + ops.layer_normalization(x, axis=(1, 2, 3))
+    + ops.layer_normalization(y, gamma=ROW, beta=ROW),
+    "sorted": lambda ops, x, y: ops.sort(x, axis=-1) - ops.take_along_axis(y, ops.argsort(x, axis=-1), axis=-1),
+    "attention": lambda ops, x, y: ops.dot_product_attention(x, y, y) + ops.dot_product_attention(x, y, x, is_causal=True, scale=0.5),
+    "attention with masks": lambda ops, x, y: ops.dot_product_attention(x, y, y, bias=MATRIX_4, mask=MATRIX_4 > 0.5)
+    + ops.dot_product_attention(x, x[:, :, :2], y[:, :, :2]),
+    "gray pictures": lambda ops, x, y: ops.image.rgb_to_grayscale(ops.concatenate([x, y[..., :1]], axis=-1)),
+    "larger and smaller pictures": lambda ops, x, y: ops.image.pad_images(x, 1, 2, target_height=7, target_width=7)
+    + ops.image.crop_images(ops.tile(y, (1, 2, 2, 1)), 1, None, 0, 0, target_width=7),
     "gates": lambda ops, x, y: ops.glu(ops.concatenate([x, y], axis=-1)),
 }  # fmt: skip
 
 REFUSED: dict[str, tuple[Build, str]] = {
-    "Sort": (lambda ops, x, y: ops.sort(x, axis=-1), "no counterpart"),
+    "Sparsemax": (lambda ops, x, y: ops.sparsemax(x), "no counterpart"),
+    "Norm": (lambda ops, x, y: ops.norm(x, ord=3, axis=-1), "ord=3"),
+    "Sort": (lambda ops, x, y: ops.sort(x, axis=1), "another axis"),
     "FFT": (lambda ops, x, y: ops.fft((x, y))[0], "no counterpart"),
     "Cumsum": (lambda ops, x, y: ops.cumsum(x), "whole batch"),
 }
