@@ -61,6 +61,17 @@ def faults_in_int8(content: bytes, samples: Any) -> list[str]:
     return sorted(found.union(coarse_ranges(file), empty_ranges(file)))
 
 
+def refusal_by_litert(content: bytes) -> str:
+    """Why LiteRT does not take a file; empty where it does."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        Interpreter(model_content=content).allocate_tensors()
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    return ""
+
+
 def nearest_to_float(float_file: bytes, candidates: Sequence[bytes], samples: Any) -> int:
     """Place of the file whose outputs are nearest to those of the float file; of two alike, the first.
 
@@ -83,9 +94,11 @@ def _distance(wanted: Mapping[str, Any] | None, given: Mapping[str, Any] | None)
 
 
 def _outputs(content: bytes, samples: Any) -> dict[str, Any] | None:
-    """Each output (samples, ...) by its name, float32; None where LiteRT refuses a sample."""
+    """Each output (samples, ...) by its name, float32; None where LiteRT refuses the file or a sample."""
     from ai_edge_litert.interpreter import Interpreter
 
+    if refusal_by_litert(content):
+        return None
     interpreter = Interpreter(model_content=content)
     runner = interpreter.get_signature_runner(next(iter(interpreter.get_signature_list())))
     taken, details = runner.get_input_details(), runner.get_output_details()

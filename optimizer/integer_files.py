@@ -8,7 +8,7 @@ from typing import Any
 from optimizer.conversion import convert
 from optimizer.errors import RunError
 from optimizer.int16_operators import not_right_in_int16
-from optimizer.integer_faults import empty_ranges, faults_in_int8, nearest_to_float
+from optimizer.integer_faults import empty_ranges, faults_in_int8, nearest_to_float, refusal_by_litert
 from optimizer.litert_file import LiteRTFile
 from optimizer.litert_quantization import mend_zero_scales, quantize_int8_kernels
 
@@ -34,7 +34,8 @@ def int8_file(
     """
     content = converted()
     faults = faults_in_int8(content, samples)
-    if not faults:
+    refusal = "" if faults else refusal_by_litert(content)
+    if not faults and not refusal:
         return content
     float_file = convert(keras_model)
     try:
@@ -43,17 +44,23 @@ def int8_file(
         )
     except RunError as error:
         note(
-            f"The file may be wrong: TensorFlow's converter gives {', '.join(faults)} wrong ranges, and litert-quantizer failed "
-            f"on the model: {error.received}. Compare it with the baseline."
+            f"The file may be wrong: {_in_words(faults, refusal)}, and litert-quantizer failed on the model: {error.received}. "
+            "Compare it with the baseline."
         )
         return content
     if nearest_to_float(float_file, [content, other], samples) == 0:
         return content
     note(
-        f"Made by litert-quantizer: TensorFlow's converter would give {', '.join(faults)}, and what else reads the same tensors, "
-        "wrong ranges. Operators without an int8 kernel, or that would lose too much in one, stay float32."
+        f"Made by litert-quantizer: {_in_words(faults, refusal)}. Operators without an int8 kernel, or that would lose too much in "
+        "one, stay float32."
     )
     return other
+
+
+def _in_words(faults: list[str], refusal: str) -> str:
+    if refusal:
+        return f"LiteRT refuses what TensorFlow's converter makes ({refusal})"
+    return f"TensorFlow's converter gives {', '.join(faults)}, and what else reads the same tensors, wrong ranges"
 
 
 def int16_file(
@@ -72,20 +79,26 @@ def int16_file(
         RunError: litert-quantizer failed as well.
     """
     float_file = convert(keras_model)
-    doubtful = not_right_in_int16(float_file)
-    if not doubtful and not per_tensor:
+    reason = _doubts(not_right_in_int16(float_file))
+    if not reason and not per_tensor:
         try:
             # LiteRT aborts the process where a constant of zeros (an untrained offset) is added with the scale 0 that it gets.
             content = mend_zero_scales(converted())
         except RunError as error:
-            note(f"Made by litert-quantizer, since TensorFlow's converter failed on it: {error.received}.")
+            reason = f"TensorFlow's converter failed on the model ({error.received})"
         else:
-            doubtful = empty_ranges(LiteRTFile(content))
-            if not doubtful:
+            reason = _doubts(empty_ranges(LiteRTFile(content)))
+            refusal = "" if reason else refusal_by_litert(content)
+            if not reason and not refusal:
                 return content
-    if doubtful:
-        note(
-            f"Made by litert-quantizer: LiteRT would not run, or not compute rightly, what TensorFlow's converter makes of "
-            f"{', '.join(doubtful)} with int16 activations. Operators without an int16 kernel stay float32."
-        )
+            reason = reason or _in_words([], refusal)
+    if reason:
+        note(f"Made by litert-quantizer: {reason}. Operators without an int16 kernel stay float32.")
     return quantize_int8_kernels(float_file, samples, activation_bits=16, per_tensor=per_tensor)
+
+
+def _doubts(operators: list[str]) -> str:
+    if not operators:
+        return ""
+    named = ", ".join(operators)
+    return f"LiteRT would not run, or not compute rightly, what TensorFlow's converter makes of {named} with int16 activations"

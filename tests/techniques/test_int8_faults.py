@@ -268,6 +268,19 @@ def test_a_layer_whose_units_are_all_dead_gets_a_range(activations: str, tmp_pat
     assert file.operators
 
 
+def test_a_file_that_litert_refuses_is_made_by_litert_quantizer(tmp_path: Path) -> None:
+    """The square of the input itself comes out of TensorFlow's converter with an int16 input and a float32 output."""
+    import tensorflow as tf
+
+    def body(x: Any) -> Any:
+        given = x._keras_history.layer.input
+        return x * tf.reduce_mean(tf.square(given), axis=-1, keepdims=True)
+
+    difference, _, notes = quantized(body, tmp_path, activations="int16")
+    assert difference < LIMIT
+    assert "LiteRT refuses" in notes[0]
+
+
 def test_a_one_hot_of_computed_numbers_is_left_as_it_is(tmp_path: Path) -> None:
     import tensorflow as tf
 
