@@ -67,8 +67,8 @@ def refusal_by_litert(content: bytes) -> str:
 
     try:
         Interpreter(model_content=content).allocate_tensors()
-    except RuntimeError as error:
-        return str(error).splitlines()[0]
+    except (RuntimeError, ValueError) as error:
+        return (str(error).splitlines() or ["without a reason"])[0]
     return ""
 
 

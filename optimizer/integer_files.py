@@ -31,6 +31,9 @@ def int8_file(
         note: Takes what a person should know of the choice.
         per_tensor: One scale a kernel instead of one an output channel.
         integer_input_output: Whether the file takes and gives integers.
+
+    Raises:
+        RunError: LiteRT refuses TensorFlow's file, and litert-quantizer failed as well.
     """
     content = converted()
     faults = faults_in_int8(content, samples)
@@ -43,6 +46,8 @@ def int8_file(
             float_file, samples, activation_bits=8, per_tensor=per_tensor, integer_input_output=integer_input_output
         )
     except RunError as error:
+        if refusal:
+            raise
         note(
             f"The file may be wrong: {_in_words(faults, refusal)}, and litert-quantizer failed on the model: {error.received}. "
             "Compare it with the baseline."

@@ -19,8 +19,8 @@ WORTH_A_LOOK = 0.25
 SAMPLED_NUMBERS = 2**15
 MAX_PERMUTED_RANK = 5
 GATES = 4
-NO_KERNELS = frozenset({"INT32", "INT64"})
-"""Types of biases, shapes and axes."""
+NO_KERNELS = frozenset({"COMPLEX64", "INT32", "INT64"})
+"""Types of biases, shapes and axes, and of spectra."""
 
 
 def locate(file: LiteRTFile, kernel: Array) -> StoredTensor | None:
@@ -31,7 +31,7 @@ def locate(file: LiteRTFile, kernel: Array) -> StoredTensor | None:
     """
     best, best_score = None, SIMILAR_ENOUGH
     for tensor in file.constants:
-        if tensor.values.size == kernel.size and tensor.dtype not in NO_KERNELS:
+        if tensor.values.size == kernel.size > 0 and tensor.dtype not in NO_KERNELS:
             score = max((_similarity(layout, tensor.values) for layout in _layouts(kernel, tensor.values.shape)), default=0.0)
             if score > best_score:
                 best, best_score = tensor, score

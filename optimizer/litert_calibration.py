@@ -11,9 +11,6 @@ from optimizer.conversion import as_input
 from optimizer.litert_file import LiteRTFile
 from optimizer.litert_packing import packed
 
-NOTHING = 1e-6
-"""A tensor whose values all lie below this holds nothing."""
-
 
 def made_calibratable(content: bytes, sample_shape: tuple[int, ...]) -> bytes:
     """The same file as litert-quantizer's calibrator can run it; unchanged where it can already.
@@ -91,7 +88,7 @@ def ranges_of(float_file: bytes, recipe: Any, samples: Any) -> Any:
         found.calibrate(data, recipe)
     ranges = found.get_model_qsvs()
     for limits in ranges.values():
-        if np.all(np.abs(limits["min"]) < NOTHING) and np.all(np.abs(limits["max"]) < NOTHING):
+        if not np.any(limits["min"]) and not np.any(limits["max"]):
             limits["max"] = np.ones_like(limits["max"])
     return ranges
 

@@ -14,6 +14,7 @@ ENOUGH_WEIGHTS = 2**20
 def quick_clustering() -> Iterator[None]:
     """Wrappers of TFMOT that are built within look for the nearest centroid by bisection, and start from a sample of a large kernel."""
     from tensorflow_model_optimization.python.core.clustering.keras import clustering_centroids, clustering_registry
+    from tensorflow_model_optimization.python.core.clustering.keras.clustering_algorithm import ClusteringAlgorithm
 
     registry = clustering_registry.ClusteringLookupRegistry
     start = clustering_centroids.KmeansPlusPlusCentroidsInitialisation
@@ -21,14 +22,16 @@ def quick_clustering() -> Iterator[None]:
     nearest = _nearest_centroid()
 
     def get_clustering_impl(layer: Any, weight_name: str, cluster_per_channel: bool = False) -> Any:
-        del layer, weight_name, cluster_per_channel
-        return nearest
+        own = algorithm_of.__get__(None, registry)(layer, weight_name, cluster_per_channel)
+        return nearest if own is ClusteringAlgorithm else own
 
     def centroids_of_sample(self: Any, weights: Any, number: Any) -> Any:
         import tensorflow as tf
 
         flat = tf.reshape(weights, [-1])
-        return centroids_of(self, flat[:: max(1, int(tf.size(flat)) // ENOUGH_WEIGHTS)], number)
+        # An odd stride: lengths of axes are even as a rule, and an even one would see the same few channels of each row.
+        stride = int(tf.size(flat)) // ENOUGH_WEIGHTS // 2 * 2 + 1
+        return centroids_of(self, flat[::stride], number)
 
     registry.get_clustering_impl = staticmethod(get_clustering_impl)
     start._calculate_centroids_for_interval = centroids_of_sample

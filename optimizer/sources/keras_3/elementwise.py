@@ -89,9 +89,12 @@ def logarithm_of_sum(source: SourceLayer) -> Parts:
     builder = Builder(source)
     arguments = given(source, "x1", "x2")
     x, y = (as_float(builder, arguments[name]) for name in ("x1", "x2"))
-    distance = builder.operator("math.abs", builder.operator("math.subtract", x, y=y))
+    # Of two infinities the difference is none: beside -1e30 it is.
+    low = builder.operator("math.maximum", builder.operator("math.minimum", x, y=y), y=-1e30)
+    high = builder.operator("math.maximum", x, y=y)
+    distance = builder.operator("math.subtract", builder.operator("math.maximum", high, y=-1e30), y=low)
     rest = builder.operator("math.log1p", builder.operator("math.exp", builder.operator("math.negative", distance)))
-    builder.operator("math.add", builder.operator("math.maximum", x, y=y), y=rest)
+    builder.operator("math.add", high, y=rest)
     return builder.done()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from optimizer.sources.keras_3.operands import as_float, given, known_shape, tensor
+from optimizer.sources.keras_3.operands import as_float, cast, given, is_float, known_shape, tensor
 from optimizer.sources.keras_3.parts import Builder, Parts, SourceLayer, operation
 
 GRAY = [0.2989, 0.5870, 0.1140]
@@ -30,9 +30,15 @@ def resize(source: SourceLayer) -> Parts:
 def grayscale(source: SourceLayer) -> Parts:
     """One channel of three."""
     arguments = _with_channels_last(source)
+    x = tensor(arguments, "images", source)
     builder = Builder(source)
-    weighted = builder.operator("math.multiply", as_float(builder, tensor(arguments, "images", source)), y=GRAY)
-    builder.operator("math.reduce_sum", weighted, axis=[-1], keepdims=True)
+    if known_shape(x, source)[-1] == 1:
+        builder.operator("identity", x)
+        return builder.done()
+    weighted = builder.operator("math.multiply", as_float(builder, x), y=GRAY)
+    gray = builder.operator("math.reduce_sum", weighted, axis=[-1], keepdims=True)
+    if not is_float(x):
+        cast(builder, gray, x.dtype)
     return builder.done()
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from optimizer.sources.keras_3.operands import axes_of, given, known_shape, tensor
+from optimizer.sources.keras_3.operands import as_float, axes_of, given, known_shape, tensor
 from optimizer.sources.keras_3.parts import Builder, Parts, SourceLayer, operation
 
+LARGEST_TABLE = 2**20
+"""Numbers in the table that hides what lies ahead; it becomes part of the model's config."""
 HIDDEN = -1e9
 """Score of what attention must not look at."""
 
@@ -65,7 +67,9 @@ def attention(source: SourceLayer) -> Parts:
     q = builder.operator("math.multiply", q, y=float(shape[-1] ** -0.5 if scale is None else scale))
     scores = builder.operator("linalg.matmul", q, b=k, transpose_b=True)
     if arguments.get("bias") is not None:
-        scores = builder.operator("math.add", scores, y=arguments["bias"])
+        scores = builder.operator("math.add", scores, y=as_float(builder, arguments["bias"]))
+    if arguments.get("mask") is not None and arguments.get("is_causal"):
+        raise source.refuse("has a mask and is causal", "Put both into the mask.")
     if arguments.get("mask") is not None:
         scores = builder.operator("where", arguments["mask"], x=scores, y=HIDDEN)
     if arguments.get("is_causal"):
@@ -79,4 +83,6 @@ def _look_back(queries: int | None, keys: int | None, source: SourceLayer) -> li
     """What is added to the scores (queries, keys) so that none looks at a key behind it."""
     if queries is None or keys is None:
         raise source.refuse("is causal on sequences of open length", "Give them a length.")
+    if queries * keys > LARGEST_TABLE:
+        raise source.refuse(f"is causal on sequences of {queries} and {keys} steps", "Use a MultiHeadAttention layer.")
     return [[0.0 if key <= query else HIDDEN for key in range(keys)] for query in range(queries)]

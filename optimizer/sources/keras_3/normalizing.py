@@ -18,12 +18,12 @@ def normalize(source: SourceLayer) -> Parts:
     arguments = given(source, "x", "axis", "order", "epsilon")
     axis = arguments.get("axis", -1)
     if arguments.get("order", 2) != 2 or not isinstance(axis, int):
-        raise source.refuse("has an order that has no counterpart in tf-keras")
+        raise source.refuse("has an order or several axes, which have no counterpart in tf-keras")
     epsilon = arguments.get("epsilon")
     builder = Builder(source)
     x = tensor(arguments, "x", source)
     known_shape(x, source)
-    builder.operator("math.l2_normalize", x, axis=axis, epsilon=float(1e-12 if epsilon is None else epsilon) ** 2)
+    builder.operator("math.l2_normalize", x, axis=axis, epsilon=float(EPSILON if epsilon is None else epsilon) ** 2)
     return builder.done()
 
 

@@ -86,6 +86,8 @@ def order(source: SourceLayer) -> Parts:
     axis = arguments.get("axis", -1)
     if axis is None or int(axis) % len(shape) != len(shape) - 1 or shape[-1] is None:
         raise source.refuse("sorts along another axis than the last, or one of open length", "Transpose first.")
+    if x.dtype == "bool" or x.dtype.startswith("uint"):
+        raise source.refuse(f"sorts values of type {x.dtype}", "Cast them to int32 first.")
     builder = Builder(source)
     largest = builder.operator("math.top_k", builder.operator("math.negative", x), k=shape[-1])
     if source.class_name == "Sort":

@@ -61,7 +61,12 @@ def take_along_axis(source: SourceLayer) -> Parts:
     if known_shape(x, source)[1:-1] != known_shape(indices, source)[1:-1]:
         raise source.refuse("takes at positions of another shape")
     builder = Builder(source)
-    builder.operator("gather", x, indices=indices, axis=rank - 1, batch_dims=rank - 1)
+    places: Any = indices if indices.dtype.startswith("int") else cast(builder, indices, "int32")
+    length = known_shape(x, source)[-1]
+    if length is not None:
+        # Negative positions count from the end.
+        places = builder.operator("math.floormod", places, y=length)
+    builder.operator("gather", x, indices=places, axis=rank - 1, batch_dims=rank - 1)
     return builder.done()
 
 

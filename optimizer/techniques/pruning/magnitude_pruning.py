@@ -169,6 +169,7 @@ def smallest(magnitudes: npt.NDArray[np.float32], number: int) -> npt.NDArray[np
     """True for the `number` smallest of the magnitudes (n,), of equal ones for the first; as a stable sort would choose, without one."""
     if number == 0:
         return np.zeros(len(magnitudes), bool)
+    magnitudes = np.nan_to_num(magnitudes, nan=np.inf, posinf=np.inf)
     limit = np.partition(magnitudes, number - 1)[number - 1]
     chosen: npt.NDArray[np.bool_] = magnitudes < limit
     chosen[np.flatnonzero(magnitudes == limit)[: number - np.count_nonzero(chosen)]] = True
