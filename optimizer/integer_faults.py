@@ -58,7 +58,7 @@ def faults_in_int8(content: bytes, samples: Any) -> list[str]:
             found.add("DIV")
         elif levels is not None:
             found |= {name for name, tensors in joined.items() if any(levels[tensor] < FEWEST_LEVELS for tensor in tensors)}
-    return sorted(found.union(coarse_ranges(file), empty_ranges(file)))
+    return sorted(found.union(coarse_ranges(file)))
 
 
 def refusal_by_litert(content: bytes) -> str:

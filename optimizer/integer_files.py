@@ -36,9 +36,9 @@ def int8_file(
         RunError: LiteRT refuses TensorFlow's file, and litert-quantizer failed as well.
     """
     content = converted()
-    faults = faults_in_int8(content, samples)
-    refusal = "" if faults else refusal_by_litert(content)
-    if not faults and not refusal:
+    unusable = _why_unusable(content)
+    reason = unusable or _wrong_ranges(faults_in_int8(content, samples))
+    if not reason:
         return content
     float_file = convert(keras_model)
     try:
@@ -46,26 +46,33 @@ def int8_file(
             float_file, samples, activation_bits=8, per_tensor=per_tensor, integer_input_output=integer_input_output
         )
     except RunError as error:
-        if refusal:
+        if unusable:
             raise
         note(
-            f"The file may be wrong: {_in_words(faults, refusal)}, and litert-quantizer failed on the model: {error.received}. "
-            "Compare it with the baseline."
+            f"The file may be wrong: {reason}, and litert-quantizer failed on the model: {error.received}. Compare it with the baseline."
         )
         return content
     if nearest_to_float(float_file, [content, other], samples) == 0:
         return content
     note(
-        f"Made by litert-quantizer: {_in_words(faults, refusal)}. Operators without an int8 kernel, or that would lose too much in "
-        "one, stay float32."
+        f"Made by litert-quantizer: {reason}. Operators without an int8 kernel, or that would lose too much in one, stay float32."
     )
     return other
 
 
-def _in_words(faults: list[str], refusal: str) -> str:
-    if refusal:
-        return f"LiteRT refuses what TensorFlow's converter makes ({refusal})"
-    return f"TensorFlow's converter gives {', '.join(faults)}, and what else reads the same tensors, wrong ranges"
+def _wrong_ranges(operators: list[str]) -> str:
+    if not operators:
+        return ""
+    return f"TensorFlow's converter gives {', '.join(operators)}, and what else reads the same tensors, wrong ranges"
+
+
+def _why_unusable(content: bytes) -> str:
+    """Why LiteRT cannot run what TensorFlow's converter made; empty where it can."""
+    refusal = refusal_by_litert(content)
+    empty = empty_ranges(LiteRTFile(content))
+    if empty:
+        return f"units are all dead in layers of {', '.join(empty)}, which TensorFlow's converter leaves without a range"
+    return f"LiteRT refuses what TensorFlow's converter makes ({refusal})" if refusal else ""
 
 
 def int16_file(
@@ -92,11 +99,9 @@ def int16_file(
         except RunError as error:
             reason = f"TensorFlow's converter failed on the model ({error.received})"
         else:
-            reason = _doubts(empty_ranges(LiteRTFile(content)))
-            refusal = "" if reason else refusal_by_litert(content)
-            if not reason and not refusal:
+            reason = _why_unusable(content)
+            if not reason:
                 return content
-            reason = reason or _in_words([], refusal)
     if reason:
         note(f"Made by litert-quantizer: {reason}. Operators without an int16 kernel stay float32.")
     return quantize_int8_kernels(float_file, samples, activation_bits=16, per_tensor=per_tensor)

@@ -264,7 +264,7 @@ def test_a_layer_whose_units_are_all_dead_gets_a_range(activations: str, tmp_pat
     difference, file, notes = quantized(body, tmp_path, activations=activations)
     assert difference < LIMIT
     assert notes[0].startswith("Made by litert-quantizer")
-    assert "CONV_2D" in notes[0]
+    assert "dead in layers of CONV_2D" in notes[0]
     assert file.operators
 
 
