@@ -96,7 +96,7 @@ def run_row(
             missing = wanted[side]
             while missing:
                 # What one technique leaves in memory is as large as the model: large ones get a process a cell.
-                now = missing if (folder / "model.keras").stat().st_size < LARGE_BYTES else missing[:1]
+                now = missing if agreement.model_of(folder).stat().st_size < LARGE_BYTES else missing[:1]
                 for record in _cells(_command(side, maker, architecture, folder, *now, *flags), seconds_a_cell, now):
                     results.add({"maker": maker, "architecture": architecture, "side": side, **record})
                     print(f"{maker} {architecture} {side} {json.dumps(record)[:300]}", flush=True)

@@ -6,8 +6,6 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from optimizer.litert_file import LiteRTFile
 from optimizer.litert_packing import packed
 
@@ -29,7 +27,6 @@ COPIED_FROM = {
 """Kernels that give integers of an input as they are, whatever the scales say; and which input that is."""
 FLOAT_KERNELS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 """Operators that cannot read integers where their kernel is float."""
-INTEGERS: dict[str, Any] = {"INT8": np.int8, "INT16": np.int16}
 
 
 def mended(content: bytes) -> bytes:
@@ -73,8 +70,6 @@ def _wrong(model: Any) -> Iterator[tuple[Any, Any, str]]:
                 yield graph, operator, name
             if name not in COPIED_FROM and name not in ("ONE_HOT", LSTM):
                 continue
-            if name == "ONE_HOT" and not all(_is_constant(model, graph.tensors[operator.inputs[place]]) for place in NUMBERS):
-                continue
             given = [graph.tensors[tensor] for tensor in operator.outputs]
             if any(_is_wrong(name, graph, operator, tensor) for tensor in given if _has_one_scale(tensor)):
                 yield graph, operator, name
@@ -85,11 +80,6 @@ def _reads_integers_for_a_float_kernel(graph: Any, operator: Any) -> bool:
 
     read, kernel = (graph.tensors[tensor] for tensor in operator.inputs[:2])
     return _has_one_scale(read) and bool(kernel.type == schema.TensorType.FLOAT32)
-
-
-def _is_constant(model: Any, tensor: Any) -> bool:
-    buffer = model.buffers[tensor.buffer]
-    return _has_one_scale(tensor) and (buffer.data is not None or buffer.offset > 1)
 
 
 def _is_wrong(name: str, graph: Any, operator: Any, given: Any) -> bool:
@@ -117,21 +107,18 @@ def _computes_in(name: str, graph: Any, operator: Any) -> Any:
 
 
 def _give_numbers_in_its_own_scale(model: Any, graph: Any, operator: Any) -> None:
-    """New constants for the numbers that a ONE_HOT gives, in the scale of its output."""
+    """A QUANTIZE before each number that a ONE_HOT gives, constant or computed, brings it to the scale of what the ONE_HOT gives."""
+    from ai_edge_litert import schema_py_generated as schema
+
     given = graph.tensors[operator.outputs[0]].quantization
     for place in NUMBERS:
-        tensor = graph.tensors[operator.inputs[place]]
-        dtype = INTEGERS[_type_name(tensor)]
-        data = np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(dtype).astype(np.float64)
-        values = (data - _zero_point(tensor.quantization)) * tensor.quantization.scale[0]
-        limits = np.iinfo(dtype)
-        steps = np.clip(np.round(values / given.scale[0]) + _zero_point(given), limits.min, limits.max).astype(dtype)
-        buffer = copy.deepcopy(model.buffers[tensor.buffer])
-        buffer.data = steps.view(np.uint8)
-        model.buffers.append(buffer)
-        fresh = copy.deepcopy(tensor)
-        fresh.buffer, fresh.quantization = len(model.buffers) - 1, copy.deepcopy(given)
+        read = operator.inputs[place]
+        if not _has_one_scale(graph.tensors[read]):
+            continue
+        fresh = copy.deepcopy(graph.tensors[read])
+        fresh.name, fresh.quantization, fresh.buffer = bytes(fresh.name or b"") + b"/rescaled", copy.deepcopy(given), 0
         operator.inputs[place] = _added(graph, fresh)
+        _insert(model, graph, _place(graph, operator), schema.BuiltinOperator.QUANTIZE, read, operator.inputs[place])
 
 
 def _mend_states(graph: Any, operator: Any) -> None:
@@ -151,10 +138,7 @@ def _unpack_what_it_reads(model: Any, graph: Any, operator: Any) -> None:
     fresh = copy.deepcopy(graph.tensors[read])
     fresh.name, fresh.quantization, fresh.type = bytes(fresh.name or b"") + b"/unpacked", None, schema.TensorType.FLOAT32
     operator.inputs[0] = _added(graph, fresh)
-    unpacking = schema.OperatorT()
-    unpacking.opcodeIndex = _code(model, schema.BuiltinOperator.DEQUANTIZE)
-    unpacking.inputs, unpacking.outputs = [read], [operator.inputs[0]]
-    graph.operators.insert(_place(graph, operator), unpacking)
+    _insert(model, graph, _place(graph, operator), schema.BuiltinOperator.DEQUANTIZE, read, operator.inputs[0])
 
 
 def _give_what_it_computes(model: Any, graph: Any, operator: Any, computed: Any) -> None:
@@ -167,22 +151,15 @@ def _give_what_it_computes(model: Any, graph: Any, operator: Any, computed: Any)
         fresh = copy.deepcopy(graph.tensors[told])
         fresh.name, fresh.quantization = bytes(fresh.name or b"") + b"/computed", copy.deepcopy(computed.quantization)
         operator.outputs[number] = _added(graph, fresh)
-        rescaling = schema.OperatorT()
-        rescaling.opcodeIndex = _code(model, schema.BuiltinOperator.QUANTIZE)
-        rescaling.inputs, rescaling.outputs = [operator.outputs[number]], [told]
-        graph.operators.insert(_place(graph, operator) + 1, rescaling)
-
-
-def _type_name(tensor: Any) -> str:
-    from ai_edge_litert import schema_py_generated as schema
-
-    return {schema.TensorType.INT8: "INT8", schema.TensorType.INT16: "INT16"}.get(tensor.type, "")
+        _insert(model, graph, _place(graph, operator) + 1, schema.BuiltinOperator.QUANTIZE, operator.outputs[number], told)
 
 
 def _has_one_scale(tensor: Any) -> bool:
+    from ai_edge_litert import schema_py_generated as schema
+
     quantization = tensor.quantization
     one = quantization is not None and quantization.scale is not None and len(quantization.scale) == 1
-    return one and _type_name(tensor) in INTEGERS
+    return one and tensor.type in (schema.TensorType.INT8, schema.TensorType.INT16)
 
 
 def _same_scale(one: Any, other: Any) -> bool:
@@ -197,6 +174,15 @@ def _zero_point(quantization: Any) -> int:
 def _added(graph: Any, tensor: Any) -> int:
     graph.tensors.append(tensor)
     return len(graph.tensors) - 1
+
+
+def _insert(model: Any, graph: Any, place: int, builtin: int, read: int, given: int) -> None:
+    """A new operator of one input and one output at a place among the graph's operators."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    fresh = schema.OperatorT()
+    fresh.opcodeIndex, fresh.inputs, fresh.outputs = _code(model, builtin), [read], [given]
+    graph.operators.insert(place, fresh)
 
 
 def _place(graph: Any, operator: Any) -> int:

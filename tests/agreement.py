@@ -34,12 +34,19 @@ LEARNING_RATE = 1e-6
 """Every step trains, but too little to break a net that never learned anything: with more, all its features die."""
 
 
+def model_of(folder: Path) -> Path:
+    """The one model file in a folder, a .keras or an .h5."""
+    (path,) = folder.glob("model.*")
+    return path
+
+
 def cells(folder: Path, techniques: list[str]) -> Iterator[dict[str, Any]]:
     """One record a technique: the outcome, the difference between the .tflite and the optimized Keras model, what was left alone."""
     data = DataSource(name="data.npz", path=folder / "data.npz", scaling="as stored")
+    model = model_of(folder)
     job = Job(
-        model=folder / "model.keras",
-        model_name="model.keras",
+        model=model,
+        model_name=model.name,
         data=data,
         recipe=_recipe(*techniques[:1]),
         out=folder / "out",

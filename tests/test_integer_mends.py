@@ -49,3 +49,18 @@ def test_both_halves_of_a_bidirectional_lstm_are_right_in_int8(share: float) -> 
 def test_a_float_kernel_behind_rounded_layers_reads_floats(tmp_path: Path) -> None:
     member = Member("two_rounded_readers_before_attention", tmp_path)
     assert member.cell("train").difference < 0.05
+
+
+def test_a_one_hot_of_computed_numbers_gives_them() -> None:
+    """They came out in the scale of what they were computed in. They are of all samples at once: so one sample at a time is compared."""
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(0)
+    layers = tf.keras.layers
+    inputs = layers.Input((6,), dtype=tf.int32)
+    words = layers.Embedding(20, 4)(inputs)
+    model = tf.keras.Model(inputs, tf.one_hot(inputs, 20, off_value=tf.reduce_max(words)))
+    x = np.random.default_rng(0).integers(0, 20, (32, 6)).astype(np.int32)
+    content = converted(model, x)
+    for sample in (x[:1], x[1:2], x[2:3]):
+        assert np.abs(run(content, [(sample, None)]) - np.asarray(model(sample))).max() < 0.01

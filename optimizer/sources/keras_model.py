@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
+import json
 import shutil
 import tempfile
 import zipfile
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from optimizer.errors import InputError
-from optimizer.sources.preflight.archive import CONFIG, METADATA, WEIGHTS
+from optimizer.sources.preflight.archive import CONFIG, WEIGHTS
 from optimizer.sources.preflight.weights import OLD_FOLDER
 from optimizer.sources.summary import ModelSummary
 
@@ -42,16 +42,11 @@ def load_keras_model(path: Path, summary: ModelSummary) -> tf_keras.Model:
     import tf_keras
     from tf_keras.src.saving.serialization_lib import SafeModeScope
 
+    read = _from_archive if summary.format == "keras" else _from_h5
     with tempfile.TemporaryDirectory() as folder:
-        # tf-keras goes by the extension, and files in the object store have none.
-        named = Path(folder) / f"model.{summary.format}"
-        # A copy and no link: a confined process may not make links, for those who take its files in should not meet any.
-        shutil.copyfile(path, named)
-        if summary.format == "keras":
-            _modernize(named)
         try:
             with SafeModeScope(True), tf_keras.utils.custom_object_scope(_application_layers()):
-                model: Any = tf_keras.models.load_model(named, compile=False, safe_mode=True)
+                model = read(path, Path(folder))
         # Rebuilding runs the constructors of all layers: any exception can come out, and each means the same to the person.
         except Exception as error:
             raise could_not_rebuild(summary, error) from error
@@ -83,23 +78,44 @@ def _application_layers() -> dict[str, Any]:
     return {layer.__name__: layer for layer in layers}
 
 
-def _modernize(named: Path) -> None:
-    """Rewrite a .keras archive of Keras 2.12 or 2.13 so that its weights lie where later versions look for them."""
-    with zipfile.ZipFile(named) as archive:
-        parts = {member: archive.read(member) for member in (METADATA, CONFIG)}
-        with archive.open(WEIGHTS) as file, h5py.File(file, "r") as weights:
-            if OLD_FOLDER not in weights:
-                return
-        store = io.BytesIO(archive.read(WEIGHTS))
-    with h5py.File(store, "r+") as weights:
+def _from_h5(path: Path, folder: Path) -> Any:
+    import tf_keras
+
+    # tf-keras goes by the extension, and files in the object store have none. A copy and no link: a confined process may not make links,
+    # for those who take its files in should not meet any.
+    named = folder / "model.h5"
+    shutil.copyfile(path, named)
+    return tf_keras.models.load_model(named, compile=False, safe_mode=True)
+
+
+def _from_archive(path: Path, folder: Path) -> Any:
+    """What tf_keras.models.load_model does with a .keras, but with the weights in a file of their own.
+
+    It reads them through the archive, which starts from the front at each step back: 40 s and more for half a gigabyte.
+    """
+    from tf_keras.src.saving.serialization_lib import ObjectSharingScope, deserialize_keras_object
+
+    weights = folder / WEIGHTS
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read(CONFIG))
+        with archive.open(WEIGHTS) as source, weights.open("wb") as target:
+            shutil.copyfileobj(source, target, 1024**2)
+    _modernize(weights)
+    with ObjectSharingScope():
+        model = deserialize_keras_object({**config, "compile_config": None}, safe_mode=True)
+    model.load_weights(weights)
+    return model
+
+
+def _modernize(weights: Path) -> None:
+    """Move the weights of Keras 2.12 or 2.13 to where later versions look for them."""
+    with h5py.File(weights, "r+") as file:
+        if OLD_FOLDER not in file:
+            return
         groups: list[str] = []
-        weights.visit(lambda path: groups.append(path) if path.split("/")[-1] == OLD_FOLDER else None)
+        file.visit(lambda path: groups.append(path) if path.split("/")[-1] == OLD_FOLDER else None)
         for group in sorted(groups, key=len, reverse=True):
-            weights.move(group, group[: -len(OLD_FOLDER)] + "layers")
-    named.unlink()
-    with zipfile.ZipFile(named, "w") as archive:
-        for member, content in {**parts, WEIGHTS: store.getvalue()}.items():
-            archive.writestr(member, content)
+            file.move(group, group[: -len(OLD_FOLDER)] + "layers")
 
 
 def could_not_rebuild(summary: ModelSummary, error: Exception) -> InputError:

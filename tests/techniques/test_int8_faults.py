@@ -281,15 +281,6 @@ def test_a_file_that_litert_refuses_is_made_by_litert_quantizer(tmp_path: Path) 
     assert "LiteRT refuses" in notes[0]
 
 
-def test_a_one_hot_of_computed_numbers_is_left_as_it_is(tmp_path: Path) -> None:
-    import tensorflow as tf
-
-    def body(x: Any) -> Any:
-        return x * tf.one_hot(tf.argmax(layers().Reshape((8, 8, 4))(3.0 * x), -1), 4, on_value=tf.reduce_max(x))
-
-    assert quantized(body, tmp_path)[1].operators
-
-
 @pytest.mark.parametrize("activations", ["int8", "int16"])
 def test_a_mask_in_a_float_tflite_stays_float(activations: str, tmp_path: Path) -> None:
     from optimizer.conversion import convert
