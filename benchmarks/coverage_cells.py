@@ -42,8 +42,8 @@ def _train(model: Any, x: Any, y: Any) -> None:
     last = model.outputs[0]._keras_history.layer
     activation = getattr(getattr(last, "activation", None), "__name__", type(last).__name__.lower())
     losses = {"softmax": "sparse_categorical_crossentropy", "sigmoid": "binary_crossentropy"}
-    model.compile(tf.keras.optimizers.Adam(1e-2), losses.get(activation, "mse"))
-    model.fit(x, y, epochs=30, batch_size=16, verbose=0)
+    model.compile(tf.keras.optimizers.Adam(3e-3), losses.get(activation, "mse"))
+    model.fit(x, y, epochs=90, batch_size=16, verbose=0)
 
 
 def bare(folder: Path, maker: str) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,8 @@ Array = npt.NDArray[Any]
 SIMILAR_ENOUGH = 0.5
 WORTH_A_LOOK = 0.25
 """Two kernels of which a few thousand numbers are less alike than this are not compared whole: strangers come to 0.05 or so."""
+THE_SAME = 0.99999
+"""Nothing can be more alike: the rest of the file, which may hold a hundred kernels of this shape, is not compared."""
 SAMPLED_NUMBERS = 2**15
 MAX_PERMUTED_RANK = 5
 GATES = 4
@@ -31,6 +33,8 @@ def locate(file: LiteRTFile, kernel: Array) -> StoredTensor | None:
     """
     best, best_score = None, SIMILAR_ENOUGH
     for tensor in file.constants:
+        if best_score > THE_SAME:
+            break
         if tensor.values.size == kernel.size > 0 and tensor.dtype not in NO_KERNELS:
             score = max((_similarity(layout, tensor.values) for layout in _layouts(kernel, tensor.values.shape)), default=0.0)
             if score > best_score:

@@ -149,7 +149,7 @@ class MagnitudePruning(Technique):
 
 
 def _zero_smallest(keras_model: Any, keys: set[str], sparsity: float) -> dict[str, float]:
-    """Zero the smallest weights of each kernel up to `sparsity`; returns the fraction of zeros reached, by kernel.
+    """Zero the smallest weights of each kernel up to `sparsity`, all but the largest; returns the fraction of zeros reached, by kernel.
 
     TFMOT masks by a threshold, so kernels with equal weights (or very short trainings) can end a little above or below the number.
     """
@@ -157,7 +157,8 @@ def _zero_smallest(keras_model: Any, keys: set[str], sparsity: float) -> dict[st
     variables = kernel_variables(keras_model)
     for key in keys & variables.keys():
         values = variables[key].numpy()
-        number = math.ceil(values.size * sparsity)
+        # TFMOT's masks leave one weight too: with none, the layer would pass nothing on, and a scale of one weight is such a kernel.
+        number = min(math.ceil(values.size * sparsity), values.size - 1)
         flat = values.reshape(-1)
         flat[smallest(np.abs(flat), number)] = 0.0
         variables[key].assign(values)
