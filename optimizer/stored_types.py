@@ -96,11 +96,9 @@ class StoredTypes:
 
 def loops_over_time(model: ModelSummary) -> bool:
     """Whether the .tflite will hold a loop, so that its activations stay float: layers that are not unrolled and not one operator."""
-    # A layer that reads several layers in one call begins at a state, or takes a mask.
+    # A layer that is given several tensors begins at a state, or takes a mask.
     masked = any(layer.class_name == "Masking" or layer.config.get("mask_zero") for layer in model.layers)
-    return any(
-        _loops(layer.class_name, layer.config, masked=masked or len(layer.inbound) > layer.calls) for layer in model.layers
-    )
+    return any(_loops(layer.class_name, layer.config, masked=masked or layer.reads > 1) for layer in model.layers)
 
 
 def _loops(class_name: str, config: Mapping[str, Any], *, masked: bool) -> bool:

@@ -671,6 +671,18 @@ def encoder_and_decoder() -> Any:
 
 
 @member
+def state_and_steps_of_one_layer() -> Any:
+    """The second layer is given all that the first one has: it reads one layer, and still begins at a state."""
+    k = layers()
+
+    def body(x: Any) -> Any:
+        steps, *states = k.LSTM(6, return_sequences=True, return_state=True)(x)
+        return classes_of(k.LSTM(6)(steps, initial_state=states))
+
+    return functional((8, 4), body)
+
+
+@member
 def kernel_of_one_weight() -> Any:
     """Its bias, and any number in the file, has the same shape."""
     k = layers()

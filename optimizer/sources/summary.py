@@ -79,7 +79,8 @@ class LayerSummary:
 
     `class_name` is the Keras class ("Conv2D"); `weight_shapes` maps the weight's own name ("kernel", "bias", "gamma")
     to its shape; `inbound` are names of the layers that feed it; `macs` are multiply-accumulates for one sample, None where
-    the shapes could not be worked out; `calls` says at how many places of the model the layer is used.
+    the shapes could not be worked out; `calls` says at how many places of the model the layer is used, and `reads` how many tensors it
+    is given at the one with the most.
     """
 
     name: str
@@ -91,6 +92,7 @@ class LayerSummary:
     parameters: int = 0
     macs: int | None = 0
     calls: int = 1
+    reads: int = 1
 
     @property
     def has_kernel(self) -> bool:
@@ -246,6 +248,7 @@ class ModelSummary:
                     "parameters": layer.parameters,
                     "macs": layer.macs,
                     "calls": layer.calls,
+                    "reads": layer.reads,
                 }
                 for layer in self.layers
             ],
@@ -283,6 +286,7 @@ def model_summary_from_json(record: Mapping[str, Any]) -> ModelSummary:
                 parameters=layer["parameters"],
                 macs=layer["macs"],
                 calls=layer.get("calls", 1),
+                reads=layer.get("reads", 1),
             )
             for layer in record["layers"]
         ),

@@ -33,6 +33,7 @@ def _described(outer: Any, nodes: list[Any]) -> LayerSummary:
         output_shape=_first_shape(nodes),
         parameters=sum(int(weight.shape.num_elements() or 0) for weight in layer.weights),
         calls=max(len(nodes), 1),
+        reads=max((len(node.keras_inputs) for node in nodes), default=1),
     )
 
 

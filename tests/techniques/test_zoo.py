@@ -17,6 +17,7 @@ from optimizer.litert_file import LiteRTFile
 from optimizer.promises import KernelPromise, StoredType
 from optimizer.sources.summary import Finding, Verdict
 from optimizer.sources.wiring import wiring_of
+from optimizer.stored_types import loops_over_time
 from optimizer.surgery.describing import wiring_of_keras
 from optimizer.techniques.quantization.quantization_aware_training import findings
 from optimizer.techniques.sharing.weight_clustering import TORN
@@ -25,6 +26,7 @@ from optimizer.techniques.sharing.weight_clustering import TORN
 OTHERS = [recipe for recipe in RECIPES if recipe not in ("as it is", "train")]
 # The calibration of recurrent layers takes the converter ten times as long as anything else.
 SLOW = ("bidirectional", "convolution_and_lstm", "encoder_and_decoder", "masked_words")
+RECURRENT = (*SLOW, "words_and_lstm", "gru_and_simple_rnn", "fixed_batch_with_state", "state_and_steps_of_one_layer")
 CELLS = {name: ("int8 weights" if name in SLOW else OTHERS[number % len(OTHERS)],) for number, name in enumerate(zoo.MODELS)}
 TRAINED = (
     "depthwise", "separable", "separable_in_one_dimension", "one_dimension", "transposed", "normalization_first", "dense_normalized",
@@ -60,6 +62,13 @@ def test_a_cell_of_the_zoo(name: str, recipe: str, members: dict[str, Member], t
     assert all(result.holds is not False for result in cell.promises)
     if len(RECIPES[recipe]) == 1:
         held_against_the_check(member, recipe, cell)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_what_loops_over_time_is_known_beforehand(name: str, tmp_path: Path) -> None:
+    member = Member(name, tmp_path)
+    operators = {operator.name for operator in LiteRTFile(member.cell("as it is").model.content).operators}
+    assert loops_over_time(member.summary) == ("WHILE" in operators)
 
 
 def held_against_the_check(member: Member, recipe: str, cell: Cell) -> None:

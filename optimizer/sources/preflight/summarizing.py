@@ -70,6 +70,7 @@ def _layer(full: str, node: Node, parsed: Parsed, inbound: tuple[str, ...]) -> L
         parameters=parameter_count(shapes),
         macs=None if known is None else known.macs,
         calls=1 if known is None else max(known.calls, 1),
+        reads=max((len(call.inputs) for call in node.calls), default=1),
     )
 
 
