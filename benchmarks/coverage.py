@@ -5,7 +5,7 @@
 Rows are every architecture of keras.applications and tf_keras.applications (weights=None, 10 classes, the smallest input that it takes)
 and the layer families of tests/zoo.py; columns are all registered techniques. A cell of ours runs the technique for one epoch on random
 data, converts, and compares the .tflite with the optimized Keras model: "agrees", with the relative difference, and how many notes named
-something that was left as it is. A cell of TFMOT's only asks whether its wrapper takes the same file; TFMOT trains no
+something that was left as it is. A cell of TFMOT's only asks whether its wrapper takes the same model; TFMOT trains no
 students, and its post-training quantization is TensorFlow's converter.
 
 Finished cells are kept in the resume file (docs/coverage.jsonl), one JSON line each, and are not run again: the whole takes hours on two cores.
@@ -89,14 +89,17 @@ def run_row(
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        built = subprocess.run(_command("build", maker, architecture, folder), capture_output=True, text=True, check=False)
-        if built.returncode != 0:
-            raise SystemExit(f"{maker} {architecture} could not be built:\n{built.stderr[-2000:]}")
+        if wanted["ours"] or maker != "tf_keras":
+            command = _command("build", maker, architecture, folder, *(["--for-ours"] if wanted["ours"] else []))
+            built = subprocess.run(command, capture_output=True, text=True, check=False)
+            if built.returncode != 0:
+                raise SystemExit(f"{maker} {architecture} could not be built:\n{built.stderr[-2000:]}")
         for side in SIDES:
             missing = wanted[side]
             while missing:
                 # What one technique leaves in memory is as large as the model: large ones get a process a cell.
-                now = missing if agreement.model_of(folder).stat().st_size < LARGE_BYTES else missing[:1]
+                large = side == "ours" and agreement.model_of(folder).stat().st_size > LARGE_BYTES
+                now = missing[:1] if large else missing
                 for record in _cells(_command(side, maker, architecture, folder, *now, *flags), seconds_a_cell, now):
                     results.add({"maker": maker, "architecture": architecture, "side": side, **record})
                     print(f"{maker} {architecture} {side} {json.dumps(record)[:300]}", flush=True)
@@ -105,8 +108,8 @@ def run_row(
                     raise SystemExit(f"{maker} {architecture}: nothing came of {missing}")
 
 
-def _command(work: str, maker: str, architecture: str, folder: Path, *techniques: str) -> list[str]:
-    return [sys.executable, str(CELLS), work, maker, architecture, str(folder), *techniques]
+def _command(work: str, maker: str, architecture: str, folder: Path, *more: str) -> list[str]:
+    return [sys.executable, str(CELLS), work, maker, architecture, str(folder), *more]
 
 
 def _cells(command: list[str], seconds_a_cell: float, techniques: list[str]) -> Iterator[dict[str, Any]]:

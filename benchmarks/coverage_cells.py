@@ -19,20 +19,27 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import agreement  # noqa: E402
 
 
-def build(maker: str, architecture: str, folder: Path) -> Path:
-    """Write the model's file and data that fit it; returns the model's path. Architectures are untrained (weights=None) but settled."""
+def build(maker: str, architecture: str, folder: Path, *, for_ours: bool) -> None:
+    """Write the model's file and data that fit it.
+
+    Architectures are untrained (weights=None) but settled; for TFMOT's wrappers, which look at no weight, neither that nor with data.
+    """
     import architectures
     import numpy as np
     import zoo
 
     if maker != "zoo":
-        return architectures.save(architectures.smallest(maker, architecture), folder)
+        model = architectures.smallest(maker, architecture)
+        if for_ours:
+            architectures.save(model, folder)
+        else:
+            model.save(folder / "model.keras")
+        return
     model, (x, y) = zoo.MODELS[architecture]()
     _train(model, x, y)
     # tf-keras cannot write an Ellipsis (x[..., 0]) into a .keras.
     model.save(folder / "model.h5")
     np.savez(folder / "data.npz", x_train=x[:-16], y_train=y[:-16], x_test=x[-16:], y_test=y[-16:])
-    return folder / "model.h5"
 
 
 def _train(model: Any, x: Any, y: Any) -> None:
@@ -46,10 +53,16 @@ def _train(model: Any, x: Any, y: Any) -> None:
     model.fit(x, y, epochs=90, batch_size=16, verbose=0)
 
 
-def bare(folder: Path, maker: str) -> Iterator[dict[str, Any]]:
-    """Whether TFMOT's own wrappers take the same file."""
+def bare(folder: Path, maker: str, architecture: str) -> Iterator[dict[str, Any]]:
+    """Whether TFMOT's own wrappers take the same model: an architecture of tf-keras as it was made, all others from the file."""
+    import architectures
     import tensorflow as tf
     import tensorflow_model_optimization as tfmot
+
+    def model() -> Any:
+        if maker == "tf_keras":
+            return architectures.smallest(maker, architecture)
+        return tf.keras.models.load_model(agreement.model_of(folder), compile=False)
 
     def quantize(model: Any) -> None:
         tfmot.quantization.keras.quantize_model(model)
@@ -68,7 +81,7 @@ def bare(folder: Path, maker: str) -> Iterator[dict[str, Any]]:
     }
     for name, work in works.items():
         try:
-            work(tf.keras.models.load_model(agreement.model_of(folder), compile=False))
+            work(model())
         except Exception as error:  # noqa: BLE001 - whatever comes out is the cell's result
             yield {"technique": name, "outcome": "raises", "detail": f"{type(error).__name__}: {error}"[:400]}
         else:
@@ -83,15 +96,19 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("techniques", nargs="*")
     parser.add_argument("--eager", action="store_true")
+    parser.add_argument("--for-ours", action="store_true")
     options = parser.parse_args()
     if options.eager:
         import tensorflow as tf
 
         tf.config.run_functions_eagerly(True)
     if options.work == "build":
-        print(json.dumps({"file_bytes": build(options.maker, options.architecture, options.folder).stat().st_size}), flush=True)
+        build(options.maker, options.architecture, options.folder, for_ours=options.for_ours)
         return
-    cells = agreement.cells(options.folder, options.techniques) if options.work == "ours" else bare(options.folder, options.maker)
+    if options.work == "ours":
+        cells = agreement.cells(options.folder, options.techniques)
+    else:
+        cells = bare(options.folder, options.maker, options.architecture)
     for record in cells:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print("CELL " + json.dumps({**record, "peak_mebibytes": peak}), flush=True)
