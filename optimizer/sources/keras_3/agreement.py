@@ -38,6 +38,7 @@ class Agreement:
         absolute: Largest difference of two values, in the unit of the outputs.
         relative: Largest difference divided by the largest value of that output for that sample; None where nothing was compared.
         samples: Number of samples.
+        together: Whether the samples were given at once, for one at a time did not agree.
         rounding: The relative difference in float32, where the others were taken in float64; 0 where all is in float32.
         reason: Why nothing was compared.
     """
@@ -45,6 +46,7 @@ class Agreement:
     absolute: float = 0.0
     relative: float | None = None
     samples: int = 0
+    together: bool = False
     rounding: float = 0.0
     reason: str = ""
 
@@ -54,7 +56,7 @@ class Agreement:
             return f"Translated from Keras {keras_version}; not compared with the original: {self.reason}."
         return (
             f"Translated from Keras {keras_version}; largest difference from the original's outputs {self.absolute:.1e} "
-            f"({self.relative:.1e} relative) on {self.samples} random samples"
+            f"({self.relative:.1e} relative) on {self.samples} random samples{' given at once' if self.together else ''}"
             + (f" in float64 (in float32 the model amplifies rounding to {self.rounding:.1e})." if self.rounding else ".")
         )
 
@@ -64,6 +66,7 @@ class Agreement:
             "absolute": self.absolute,
             "relative": self.relative,
             "samples": self.samples,
+            "together": self.together,
             "rounding": self.rounding,
             "reason": self.reason,
         }
@@ -83,7 +86,7 @@ def agreement_record(
         say: Called with one sentence for the person.
 
     Returns:
-        absolute, relative, samples, rounding, reason, keras_version and text; None for a model that was not translated.
+        absolute, relative, samples, together, rounding, reason, keras_version and text; None for a model that was not translated.
 
     Raises:
         InputError: TRANSLATION_MISMATCH.
@@ -142,7 +145,7 @@ def _in_double_precision(path: Path, summary: ModelSummary, model: Any, samples:
         again = _difference(wanted, _outputs(exact, samples, summary, together=together), len(samples[0]))
         if again.relative is not None and again.relative <= LIMIT:
             break
-    return dataclasses.replace(again, rounding=found.relative or 0.0)
+    return dataclasses.replace(again, rounding=found.relative or 0.0, together=together)
 
 
 def require_agreement(agreement: Agreement, summary: ModelSummary) -> None:

@@ -138,6 +138,18 @@ def test_a_model_computes_the_same(build: Any, extension: str, keras: Any, agree
     assert (found.relative or 0.0) < 1e-5
 
 
+def test_a_fault_of_keras_3_with_single_samples_is_no_mismatch(keras: Any, agreement: Callable[..., Agreement]) -> None:
+    """It adds (1, 5, 1) as if it were (5,): along the last axis instead of the middle one."""
+    layers = keras.layers
+    inputs = keras.Input((5, 4))
+    found = agreement(keras.Model(inputs, layers.Dense(5)(inputs) + layers.Dense(1)(inputs)), "keras")
+    assert found.relative is not None
+    assert found.relative < 1e-5
+    assert found.rounding > 1e-2
+    assert found.together
+    assert "given at once" in found.in_words("3")
+
+
 ARCHITECTURES = {
     "MobileNetV3Small": 32, "EfficientNetB0": 32, "ResNet50V2": 32, "DenseNet121": 32, "NASNetMobile": 32, "ConvNeXtTiny": 32,
 }  # fmt: skip
