@@ -5,8 +5,8 @@
 Rows are every architecture of keras.applications and tf_keras.applications (weights=None, 10 classes, the smallest input that it takes)
 and the layer families of tests/zoo.py; columns are all registered techniques. A cell of ours runs the technique for one epoch on random
 data, converts, and compares the .tflite with the optimized Keras model: "agrees", with the relative difference, and how many notes named
-something that was left as it is. A cell of TFMOT's only asks whether its wrapper takes the same model; TFMOT trains no
-students, and its post-training quantization is TensorFlow's converter.
+something that was left as it is. A cell of TFMOT's only asks whether its wrapper takes the same model ("file not read" where Keras 3 wrote it,
+and tf-keras makes nothing of it); TFMOT trains no students, and its post-training quantization is TensorFlow's converter.
 
 Finished cells are kept in the resume file (docs/coverage.jsonl), one JSON line each, and are not run again: the whole takes hours on two cores.
 `--fast` takes the smallest architecture of each family. `--eager` trains without compiling the few steps first, in a third of the time,

@@ -20,9 +20,9 @@ import agreement  # noqa: E402
 
 
 def build(maker: str, architecture: str, folder: Path, *, for_ours: bool) -> None:
-    """Write the model's file and data that fit it.
+    """Write the model's file, and for our side data that fit it.
 
-    Architectures are untrained (weights=None) but settled; for TFMOT's wrappers, which look at no weight, neither that nor with data.
+    Architectures are untrained (weights=None) but settled, and members of the zoo trained: not for TFMOT's wrappers, which look at no weight.
     """
     import architectures
     import numpy as np
@@ -36,9 +36,14 @@ def build(maker: str, architecture: str, folder: Path, *, for_ours: bool) -> Non
             model.save(folder / "model.keras")
         return
     model, (x, y) = zoo.MODELS[architecture]()
-    _train(model, x, y)
-    # tf-keras cannot write an Ellipsis (x[..., 0]) into a .keras.
-    model.save(folder / "model.h5")
+    if for_ours:
+        _train(model, x, y)
+    try:
+        model.save(folder / "model.keras")
+    except TypeError:
+        # tf-keras cannot write an Ellipsis (x[..., 0]) into a .keras, nor numbers of NumPy's.
+        (folder / "model.keras").unlink()
+        model.save(folder / "model.h5")
     np.savez(folder / "data.npz", x_train=x[:-16], y_train=y[:-16], x_test=x[-16:], y_test=y[-16:])
 
 
@@ -53,8 +58,8 @@ def _train(model: Any, x: Any, y: Any) -> None:
     model.fit(x, y, epochs=90, batch_size=16, verbose=0)
 
 
-def bare(folder: Path, maker: str, architecture: str) -> Iterator[dict[str, Any]]:
-    """Whether TFMOT's own wrappers take the same model: an architecture of tf-keras as it was made, all others from the file."""
+def bare(folder: Path, maker: str, architecture: str, techniques: list[str]) -> Iterator[dict[str, Any]]:
+    """Whether TFMOT's own wrappers take the same model: an architecture of tf-keras as it was made, all others as tf-keras reads the file."""
     import architectures
     import tensorflow as tf
     import tensorflow_model_optimization as tfmot
@@ -79,9 +84,14 @@ def bare(folder: Path, maker: str, architecture: str) -> Iterator[dict[str, Any]
         "magnitude_pruning": prune,
         "weight_clustering": cluster,
     }
-    for name, work in works.items():
+    for name in techniques:
         try:
-            work(model())
+            made = model()
+        except Exception as error:  # noqa: BLE001 - whatever comes out is the cell's result
+            yield {"technique": name, "outcome": "file not read", "detail": f"{type(error).__name__}: {error}"[:400]}
+            continue
+        try:
+            works[name](made)
         except Exception as error:  # noqa: BLE001 - whatever comes out is the cell's result
             yield {"technique": name, "outcome": "raises", "detail": f"{type(error).__name__}: {error}"[:400]}
         else:
@@ -108,7 +118,7 @@ def main() -> None:
     if options.work == "ours":
         cells = agreement.cells(options.folder, options.techniques)
     else:
-        cells = bare(options.folder, options.maker, options.architecture)
+        cells = bare(options.folder, options.maker, options.architecture, options.techniques)
     for record in cells:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print("CELL " + json.dumps({**record, "peak_mebibytes": peak}), flush=True)

@@ -6,6 +6,8 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from optimizer.litert_file import LiteRTFile
 from optimizer.litert_packing import packed
 
@@ -27,6 +29,8 @@ COPIED_FROM = {
 """Kernels that give integers of an input as they are, whatever the scales say; and which input that is."""
 FLOAT_KERNELS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 """Operators that cannot read integers where their kernel is float."""
+INTEGERS = {9: np.int8, 7: np.int16}
+"""The types of a TensorFlow Lite schema that are mended here."""
 
 
 def mended(content: bytes) -> bytes:
@@ -107,18 +111,38 @@ def _computes_in(name: str, graph: Any, operator: Any) -> Any:
 
 
 def _give_numbers_in_its_own_scale(model: Any, graph: Any, operator: Any) -> None:
-    """A QUANTIZE before each number that a ONE_HOT gives, constant or computed, brings it to the scale of what the ONE_HOT gives."""
+    """The two numbers of a ONE_HOT in the scale of what it gives: a constant is rounded anew, a computed one goes through a QUANTIZE."""
     from ai_edge_litert import schema_py_generated as schema
 
-    given = graph.tensors[operator.outputs[0]].quantization
+    given = graph.tensors[operator.outputs[0]]
     for place in NUMBERS:
         read = operator.inputs[place]
-        if not _has_one_scale(graph.tensors[read]):
+        tensor = graph.tensors[read]
+        if not _has_one_scale(tensor) or _same_scale(tensor, given):
             continue
-        fresh = copy.deepcopy(graph.tensors[read])
-        fresh.name, fresh.quantization, fresh.buffer = bytes(fresh.name or b"") + b"/rescaled", copy.deepcopy(given), 0
+        fresh = copy.deepcopy(tensor)
+        fresh.name, fresh.quantization, fresh.buffer = (
+            bytes(fresh.name or b"") + b"/rescaled",
+            copy.deepcopy(given.quantization),
+            0,
+        )
         operator.inputs[place] = _added(graph, fresh)
-        _insert(model, graph, _place(graph, operator), schema.BuiltinOperator.QUANTIZE, read, operator.inputs[place])
+        if model.buffers[tensor.buffer].data is None:
+            _insert(model, graph, _place(graph, operator), schema.BuiltinOperator.QUANTIZE, read, operator.inputs[place])
+        else:
+            fresh.buffer = _rescaled(model, tensor, given.quantization)
+
+
+def _rescaled(model: Any, tensor: Any, quantization: Any) -> int:
+    """Number of a new buffer that holds a constant tensor's values in another scale."""
+    dtype: Any = INTEGERS[tensor.type]
+    steps = np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(dtype).astype(np.float64)
+    values = (steps - _zero_point(tensor.quantization)) * tensor.quantization.scale[0]
+    rounded = np.round(values / quantization.scale[0]) + _zero_point(quantization)
+    buffer = copy.deepcopy(model.buffers[tensor.buffer])
+    buffer.data = np.clip(rounded, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype).view(np.uint8)
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1
 
 
 def _mend_states(graph: Any, operator: Any) -> None:
@@ -155,11 +179,9 @@ def _give_what_it_computes(model: Any, graph: Any, operator: Any, computed: Any)
 
 
 def _has_one_scale(tensor: Any) -> bool:
-    from ai_edge_litert import schema_py_generated as schema
-
     quantization = tensor.quantization
     one = quantization is not None and quantization.scale is not None and len(quantization.scale) == 1
-    return one and tensor.type in (schema.TensorType.INT8, schema.TensorType.INT16)
+    return one and tensor.type in INTEGERS
 
 
 def _same_scale(one: Any, other: Any) -> bool:

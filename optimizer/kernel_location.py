@@ -16,8 +16,8 @@ Array = npt.NDArray[Any]
 SIMILAR_ENOUGH = 0.5
 WORTH_A_LOOK = 0.25
 """Two kernels of which a few thousand numbers are less alike than this are not compared whole: strangers come to 0.05 or so."""
-THE_SAME = 0.99999
-"""Nothing can be more alike: the rest of the file, which may hold a hundred kernels of this shape, is not compared."""
+THE_SAME = 1 - 1e-7
+"""As alike as float16 makes a kernel to itself; the rest of the file, which may hold a hundred kernels of this shape, is not compared."""
 SAMPLED_NUMBERS = 2**15
 MAX_PERMUTED_RANK = 5
 GATES = 4

@@ -18,7 +18,7 @@ from optimizer.recipe import check_takes
 from optimizer.sources.dataset import PreparedData
 from optimizer.sources.fit import prepare
 from optimizer.sources.keras_3.agreement import agreement_record
-from optimizer.sources.keras_model import load_keras_model, with_output_shapes
+from optimizer.sources.keras_model import load_keras_model, load_our_own, with_output_shapes
 from optimizer.sources.litert_model import load_tflite
 from optimizer.sources.preflight import read_model_summary
 from optimizer.sources.readers import read_dataset
@@ -135,8 +135,6 @@ def _original(job: Job, read: JobFiles) -> Model:
 
 def start_model(folder: Path) -> Model:
     """The Keras model that an earlier run ended with, and its promises. We wrote both files ourselves."""
-    import tensorflow as tf
-
-    keras = tf.keras.models.load_model(folder / "model.keras", compile=False)
+    keras = load_our_own(folder / "model.keras")
     record = json.loads((folder / "promises.json").read_text())
     return Model(keras=keras, promises=tuple(promise_from_json(promise) for promise in record))

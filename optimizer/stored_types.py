@@ -30,6 +30,13 @@ FLOAT_ONLY = frozenset({"Conv3D", "Conv3DTranspose"})
 RECURRENT_LAYERS = frozenset({"LSTM", "GRU", "SimpleRNN", "Bidirectional", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
 LOOPING = RECURRENT_LAYERS - {"LSTM", "Bidirectional"}
 WRAPPERS = frozenset({"Bidirectional", "TimeDistributed"})
+MASKS_HANDED_ON = RECURRENT_LAYERS | {
+    "Activation", "ActivityRegularization", "Add", "AlphaDropout", "Average", "BatchNormalization", "Concatenate", "Dense", "Dropout", "ELU",
+    "GaussianDropout", "GaussianNoise", "GroupNormalization", "InputLayer", "LayerNormalization", "LeakyReLU", "Masking", "Maximum",
+    "Minimum", "MultiHeadAttention", "Multiply", "PReLU", "ReLU", "Softmax", "SpatialDropout1D", "Subtract", "TimeDistributed",
+    "UnitNormalization",
+}  # fmt: skip
+"""tf-keras layers that give a mask on; all others drop it, and a recurrent layer that gives its last step only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +103,33 @@ class StoredTypes:
 
 def loops_over_time(model: ModelSummary) -> bool:
     """Whether the .tflite will hold a loop, so that its activations stay float: layers that are not unrolled and not one operator."""
+    masked = _given_masks(model)
     # A layer that is given several tensors begins at a state, or takes a mask.
-    masked = any(layer.class_name == "Masking" or layer.config.get("mask_zero") for layer in model.layers)
-    return any(_loops(layer.class_name, layer.config, masked=masked or layer.reads > 1) for layer in model.layers)
+    return any(_loops(layer.class_name, layer.config, masked=layer.name in masked or layer.reads > 1) for layer in model.layers)
+
+
+def _given_masks(model: ModelSummary) -> set[str]:
+    """Names of the layers whose input has a mask."""
+    given: set[str] = set()
+    while True:
+        giving = {
+            layer.name
+            for layer in model.layers
+            if layer.class_name == "Masking" or layer.config.get("mask_zero") or (layer.name in given and _hands_masks_on(layer))
+        }
+        found = {layer.name for layer in model.layers if not giving.isdisjoint(layer.inbound)}
+        if found == given:
+            return given
+        given = found
+
+
+def _hands_masks_on(layer: LayerSummary) -> bool:
+    config: Any = layer.config
+    if layer.class_name == "Bidirectional":
+        config = (config.get("layer") or {}).get("config") or {}
+    return layer.class_name in MASKS_HANDED_ON and (
+        layer.class_name not in RECURRENT_LAYERS or bool(config.get("return_sequences"))
+    )
 
 
 def _loops(class_name: str, config: Mapping[str, Any], *, masked: bool) -> bool:
@@ -111,7 +142,8 @@ def _loops(class_name: str, config: Mapping[str, Any], *, masked: bool) -> bool:
         return True
     # One operator computes an LSTM, but only with the usual activations and a bias, and on whole sequences.
     usual = config.get("activation", "tanh") == "tanh" and config.get("recurrent_activation", "sigmoid") == "sigmoid"
-    return class_name == "LSTM" and (masked or not usual or config.get("use_bias") is False)
+    usual = usual and config.get("use_bias") is not False and not config.get("recurrent_dropout")
+    return class_name == "LSTM" and (masked or not usual)
 
 
 def _is_kernel(name: str, shape: tuple[int, ...]) -> bool:

@@ -41,11 +41,15 @@ def test_a_large_kernel_is_told_from_others_of_its_shape_by_a_sample_of_its_numb
     # Where all sampled numbers are zero, only the others can tell.
     sparse = np.zeros((300, 300), np.float32)
     sparse[1::2, 1::2] = random.normal(size=(150, 150))
+    # What fine-tuning makes of a copy.
+    alike = first * (1 + random.normal(0, 0.003, (300, 300))).astype(np.float32)
     spec = [tf.TensorSpec([1, 300], tf.float32)]
-    function = tf.function(lambda x: tf.matmul(tf.matmul(tf.matmul(x, first), second), sparse), input_signature=spec)
+    function = tf.function(
+        lambda x: tf.matmul(tf.matmul(tf.matmul(tf.matmul(x, alike), first), second), sparse), input_signature=spec
+    )
     content = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tf.Module()).convert()
     file = LiteRTFile(bytes(content))
-    for kernel in (first, second, sparse):
+    for kernel in (alike, first, second, sparse):
         found = locate(file, kernel)
         assert found is not None
         assert np.array_equal(found.values.reshape(-1), kernel.T.reshape(-1))

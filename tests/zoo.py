@@ -671,6 +671,25 @@ def encoder_and_decoder() -> Any:
 
 
 @member
+def mask_dropped_on_the_way() -> Any:
+    """A convolution drops the mask: the LSTM behind it is one operator."""
+    k = layers()
+    return stacked(
+        k.Input((12,), dtype="int32"),
+        k.Embedding(50, 8, mask_zero=True),
+        k.Conv1D(8, 3),
+        k.LSTM(8),
+        k.Dense(CLASSES, activation="softmax"),
+    )
+
+
+@member
+def recurrent_dropout() -> Any:
+    k = layers()
+    return stacked(k.Input((6, 4)), k.LSTM(6, recurrent_dropout=0.1), k.Dense(CLASSES, activation="softmax"))
+
+
+@member
 def state_and_steps_of_one_layer() -> Any:
     """The second layer is given all that the first one has: it reads one layer, and still begins at a state."""
     k = layers()

@@ -8,6 +8,7 @@ import json
 import shutil
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,18 +40,19 @@ def load_keras_model(path: Path, summary: ModelSummary) -> tf_keras.Model:
         from optimizer.sources.keras_3.rebuilding import rebuild
 
         return rebuild(path, summary)
-    import tf_keras
-    from tf_keras.src.saving.serialization_lib import SafeModeScope
-
-    read = _from_archive if summary.format == "keras" else _from_h5
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            with SafeModeScope(True), tf_keras.utils.custom_object_scope(_application_layers()):
-                model = read(path, Path(folder))
+        unpacked = _unpacked(path, summary.format, Path(folder))
         # Rebuilding runs the constructors of all layers: any exception can come out, and each means the same to the person.
+        try:
+            return _built(unpacked)
         except Exception as error:
             raise could_not_rebuild(summary, error) from error
-    return model
+
+
+def load_our_own(path: Path) -> tf_keras.Model:
+    """Load a .keras that an earlier run wrote; the result is not compiled."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _built(_unpacked(path, "keras", Path(folder)))
 
 
 def with_output_shapes(path: Path, summary: ModelSummary) -> ModelSummary:
@@ -78,40 +80,51 @@ def _application_layers() -> dict[str, Any]:
     return {layer.__name__: layer for layer in layers}
 
 
-def _from_h5(path: Path, folder: Path) -> Any:
-    import tf_keras
+@dataclass(frozen=True, kw_only=True)
+class _Unpacked:
+    """A model file in parts that tf-keras reads quickly: the text of its config, empty where that is in the .h5, and the .h5."""
 
-    # tf-keras goes by the extension, and files in the object store have none. A copy and no link: a confined process may not make links,
-    # for those who take its files in should not meet any.
-    named = folder / "model.h5"
-    shutil.copyfile(path, named)
-    return tf_keras.models.load_model(named, compile=False, safe_mode=True)
+    config: str
+    weights: Path
 
 
-def _from_archive(path: Path, folder: Path) -> Any:
-    """What tf_keras.models.load_model does with a .keras, but with the weights in a file of their own.
+def _unpacked(path: Path, form: str, folder: Path) -> _Unpacked:
+    """Copy a model file, or what is in it, into a folder.
 
-    It reads them through the archive, which starts from the front at each step back: 40 s and more for half a gigabyte.
+    tf_keras.models.load_model would read the weights of a .keras through the archive, from the front again at each step back, which is most
+    of the time for a large model (benchmarks/translation.py). Of a .h5 it goes by the extension, and files in the object store have none.
+    A copy and no link: a confined process may not make links, for those who take its files in should not meet any.
     """
-    from tf_keras.src.saving.serialization_lib import ObjectSharingScope, deserialize_keras_object
-
-    weights = folder / WEIGHTS
+    if form != "keras":
+        shutil.copyfile(path, folder / "model.h5")
+        return _Unpacked(config="", weights=folder / "model.h5")
     with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read(CONFIG))
-        with archive.open(WEIGHTS) as source, weights.open("wb") as target:
+        config = archive.read(CONFIG).decode()
+        with archive.open(WEIGHTS) as source, (folder / WEIGHTS).open("wb") as target:
             shutil.copyfileobj(source, target, 1024**2)
-    _modernize(weights)
-    with ObjectSharingScope():
-        model = deserialize_keras_object({**config, "compile_config": None}, safe_mode=True)
-    model.load_weights(weights)
-    return model
+    return _Unpacked(config=config, weights=folder / WEIGHTS)
+
+
+def _built(unpacked: _Unpacked) -> Any:
+    import tf_keras
+    from tf_keras.src.saving.serialization_lib import ObjectSharingScope, SafeModeScope, deserialize_keras_object
+
+    with SafeModeScope(True), tf_keras.utils.custom_object_scope(_application_layers()):
+        if not unpacked.config:
+            return tf_keras.models.load_model(unpacked.weights, compile=False, safe_mode=True)
+        _modernize(unpacked.weights)
+        with ObjectSharingScope():
+            model = deserialize_keras_object({**json.loads(unpacked.config), "compile_config": None}, safe_mode=True)
+        model.load_weights(unpacked.weights)
+        return model
 
 
 def _modernize(weights: Path) -> None:
     """Move the weights of Keras 2.12 or 2.13 to where later versions look for them."""
-    with h5py.File(weights, "r+") as file:
+    with h5py.File(weights, "r") as file:
         if OLD_FOLDER not in file:
             return
+    with h5py.File(weights, "r+") as file:
         groups: list[str] = []
         file.visit(lambda path: groups.append(path) if path.split("/")[-1] == OLD_FOLDER else None)
         for group in sorted(groups, key=len, reverse=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -97,7 +98,16 @@ class LayerSummary:
     @property
     def has_kernel(self) -> bool:
         """Whether the layer holds a weight of two or more axes, biases of attention heads and GRUs left out."""
-        return any(len(shape) > 1 and not name.removesuffix(":0").endswith("bias") for name, shape in self.weight_shapes.items())
+        return bool(self._kernel_sizes())
+
+    @property
+    def has_one_weight(self) -> bool:
+        """Whether its kernels hold one number each: a learned scale."""
+        return set(self._kernel_sizes()) == {1}
+
+    def _kernel_sizes(self) -> list[int]:
+        kernels = ((name, shape) for name, shape in self.weight_shapes.items() if len(shape) > 1)
+        return [math.prod(shape) for name, shape in kernels if not name.removesuffix(":0").endswith("bias")]
 
     @property
     def kind(self) -> str:
@@ -286,7 +296,8 @@ def model_summary_from_json(record: Mapping[str, Any]) -> ModelSummary:
                 parameters=layer["parameters"],
                 macs=layer["macs"],
                 calls=layer.get("calls", 1),
-                reads=layer.get("reads", 1),
+                # Summaries that were stored before this was counted: a layer feeds each call once.
+                reads=layer.get("reads", max(1, len(layer["inbound"]) - layer.get("calls", 1) + 1)),
             )
             for layer in record["layers"]
         ),

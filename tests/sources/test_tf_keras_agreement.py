@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,10 +19,11 @@ import pytest
 
 from optimizer.errors import InputError
 from optimizer.job import DataSource
-from optimizer.sources.keras_model import load_keras_model
+from optimizer.sources.keras_model import load_keras_model, load_our_own
 from optimizer.sources.preflight import allowlist, read_model_summary
 from optimizer.sources.readers import read_dataset
 from optimizer.sources.summary import ModelSummary
+from optimizer.surgery.flattening import flattened
 
 MODEL_CLASSES = ("AbstractRNNCell", "InputSpec", "Layer", "Wrapper")
 """What tf_keras.layers exports beside layers that can be used as they are."""
@@ -284,6 +287,62 @@ def test_archives_of_older_keras_versions_load_too(keras: Any, tmp_path: Path) -
     assert summary.parameters == model.count_params()
     x = np.random.default_rng(0).random((2, 8, 8, 2), dtype=np.float32)
     np.testing.assert_allclose(load_keras_model(old, summary)(x), model(x), atol=1e-6)
+
+
+def of_shared_layers(keras: Any) -> Any:
+    layers = keras.layers
+    dense, block = layers.Dense(4), keras.Sequential([layers.Dense(4, activation="relu"), layers.BatchNormalization()])
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, block(dense(dense(inputs))) + block(inputs))
+
+
+def of_attention(keras: Any) -> Any:
+    layers = keras.layers
+    x = layers.Embedding(20, 8)(inputs := keras.Input((6,), dtype="int32"))
+    x = layers.LayerNormalization()(x + layers.MultiHeadAttention(2, 4)(x, x))
+    return keras.Model(inputs, layers.Bidirectional(layers.GRU(3))(x))
+
+
+def built_late(keras: Any) -> Any:
+    """Without an Input layer, and with another such model within."""
+    inner = keras.Sequential([keras.layers.Dense(3), keras.layers.BatchNormalization()])
+    model = keras.Sequential([keras.layers.Conv2D(3, 3), keras.layers.GlobalMaxPooling2D(), inner])
+    model.build((None, 7, 7, 2))
+    return model
+
+
+@pytest.mark.parametrize("build", [of_shared_layers, of_attention, built_late], ids=lambda build: build.__name__)
+def test_an_archive_loads_as_tf_keras_loads_it(keras: Any, tmp_path: Path, build: Any) -> None:
+    summary = read(build(keras), tmp_path, ".keras")
+    path = tmp_path / "model.keras"
+    wanted = keras.models.load_model(path, compile=False)
+    for loaded in (load_keras_model(path, summary), load_our_own(path)):
+        assert loaded.get_config() == wanted.get_config()
+        assert loaded.count_params() > 0
+        for one, other in zip(loaded.get_weights(), wanted.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_layers_of_an_architecture_are_found_in_what_a_run_has_written(keras: Any, tmp_path: Path) -> None:
+    """Such a file does not say where its own class is; flattening leaves the name alone."""
+    model = keras.applications.ConvNeXtTiny(weights=None, input_shape=(32, 32, 3), include_top=False)
+    flattened(keras.Model(model.input, model.layers[20].output)).save(tmp_path / "model.keras")
+    assert any(type(layer).__name__ == "LayerScale" for layer in load_our_own(tmp_path / "model.keras").layers)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_disk_that_fills_up_is_no_fault_of_the_model(
+    keras: Any, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = read(of_shared_layers(keras), tmp_path, suffix)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OSError, match="No space"):
+        load_keras_model(tmp_path / f"model{suffix}", summary)
 
 
 def test_the_sample_model_knows_the_digits_it_has_not_seen() -> None:

@@ -26,7 +26,10 @@ from optimizer.techniques.sharing.weight_clustering import TORN
 OTHERS = [recipe for recipe in RECIPES if recipe not in ("as it is", "train")]
 # The calibration of recurrent layers takes the converter ten times as long as anything else.
 SLOW = ("bidirectional", "convolution_and_lstm", "encoder_and_decoder", "masked_words")
-RECURRENT = (*SLOW, "words_and_lstm", "gru_and_simple_rnn", "fixed_batch_with_state", "state_and_steps_of_one_layer")
+RECURRENT = (
+    *SLOW, "words_and_lstm", "gru_and_simple_rnn", "fixed_batch_with_state", "state_and_steps_of_one_layer", "mask_dropped_on_the_way",
+    "recurrent_dropout",
+)  # fmt: skip
 CELLS = {name: ("int8 weights" if name in SLOW else OTHERS[number % len(OTHERS)],) for number, name in enumerate(zoo.MODELS)}
 TRAINED = (
     "depthwise", "separable", "separable_in_one_dimension", "one_dimension", "transposed", "normalization_first", "dense_normalized",

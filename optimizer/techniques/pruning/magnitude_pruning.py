@@ -93,13 +93,14 @@ class MagnitudePruning(Technique):
     def _finding(self, layer: LayerSummary) -> Finding:
         if layer.name in self.skip_layers:
             return Finding(layer=layer.name, verdict=Verdict.LEFT, reason="named in skip_layers")
-        if layer.class_name in PRUNABLE:
+        if layer.class_name in PRUNABLE and not layer.has_one_weight:
             return Finding(layer=layer.name, verdict=Verdict.WORKS)
-        reason = (
-            "a depthwise kernel has few weights, and each matters"
-            if "Depthwise" in layer.class_name
-            else "has no kernel that can be pruned"
-        )
+        if layer.class_name in PRUNABLE:
+            reason = "its kernel is one weight"
+        elif "Depthwise" in layer.class_name:
+            reason = "a depthwise kernel has few weights, and each matters"
+        else:
+            reason = "has no kernel that can be pruned"
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
 
     def cautions(self, model: ModelSummary, host: Host) -> list[str]:
@@ -134,9 +135,8 @@ class MagnitudePruning(Technique):
         return model.changed(keras=result, promises=(Sparsity(technique=self.name, kernels=promised),))
 
     def _names(self, keras_model: Any) -> set[str]:
-        return {
-            layer.name for layer in keras_model.layers if type(layer).__name__ in PRUNABLE and layer.name not in self.skip_layers
-        }
+        layers = wiring_of_keras(keras_model).layers.values()
+        return {layer.name for layer in layers if self._finding(layer).verdict is Verdict.WORKS}
 
     def _tfmot_schedule(self, steps: int) -> Any:
         from tensorflow_model_optimization.sparsity.keras import ConstantSparsity, PolynomialDecay
@@ -157,7 +157,7 @@ def _zero_smallest(keras_model: Any, keys: set[str], sparsity: float) -> dict[st
     variables = kernel_variables(keras_model)
     for key in keys & variables.keys():
         values = variables[key].numpy()
-        # TFMOT's masks leave one weight too: with none, the layer would pass nothing on, and a scale of one weight is such a kernel.
+        # TFMOT's masks leave one weight too: with none, the layer would pass nothing on.
         number = min(math.ceil(values.size * sparsity), values.size - 1)
         flat = values.reshape(-1)
         flat[smallest(np.abs(flat), number)] = 0.0
