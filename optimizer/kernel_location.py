@@ -58,17 +58,30 @@ def locate_parts(file: LiteRTFile, kernel: Array) -> tuple[StoredTensor, ...]:
 
 
 def _layouts(kernel: Array, shape: tuple[int, ...]) -> Iterator[Array]:
-    """Every transposition of `kernel` that has `shape` once axes of one element are left out."""
+    """Every transposition of `kernel` that has `shape` once axes of one element are left out and neighbouring axes made one.
+
+    A depthwise kernel (h, w, channels, multiplier) is stored as (1, h, w, channels * multiplier), that of an attention
+    (units, heads, size) as (heads * size, units).
+    """
     wanted = tuple(n for n in shape if n != 1)
     squeezed = kernel.squeeze()
     if squeezed.ndim > MAX_PERMUTED_RANK:
         return
-    for order in itertools.permutations(range(squeezed.ndim)):
-        if tuple(squeezed.shape[axis] for axis in order) == wanted:
-            yield squeezed.transpose(order).reshape(shape)
-    if len(wanted) != squeezed.ndim:
-        # A depthwise kernel (h, w, channels, multiplier) is stored as (1, h, w, channels * multiplier).
-        yield kernel.reshape(shape)
+    for joined in _with_axes_joined(squeezed, len(wanted)):
+        for order in itertools.permutations(range(joined.ndim)):
+            if tuple(joined.shape[axis] for axis in order) == wanted:
+                yield joined.transpose(order).reshape(shape)
+
+
+def _with_axes_joined(kernel: Array, rank: int) -> Iterator[Array]:
+    """The kernel in `rank` axes, each of which is one or several neighbouring axes of it."""
+    if rank == kernel.ndim:
+        yield kernel
+    elif 0 < rank < kernel.ndim:
+        for ends in itertools.combinations(range(1, kernel.ndim), rank - 1):
+            yield kernel.reshape(
+                [math.prod(kernel.shape[first:last]) for first, last in itertools.pairwise((0, *ends, kernel.ndim))]
+            )
 
 
 def _similarity(a: Array, b: Array) -> float:

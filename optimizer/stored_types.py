@@ -56,7 +56,7 @@ class StoredTypes:
 
     def finding(self, layer: LayerSummary) -> Finding:
         """The verdict on one layer."""
-        kind = layer.kind
+        kind = _stored_like(layer)
         if kind == "BatchNormalization":
             return Finding(layer=layer.name, verdict=Verdict.WORKS, reason="folded into the layer before it where it follows one")
         if self.weights == "float16":
@@ -79,12 +79,12 @@ class StoredTypes:
 
     def _with_float_activations(self, layer: LayerSummary) -> Finding:
         if self.weights == "int8" and self.sequences:
-            if layer.kind in FULLY_INTEGER_OPERATORS | RECURRENT_LAYERS | {"Embedding"}:
+            if _stored_like(layer) in FULLY_INTEGER_OPERATORS | RECURRENT_LAYERS | {"Embedding"}:
                 return self._by_size(layer)
             return _left(
                 layer, f"the converter decides; it may stay float, and kernels of fewer than {FEWEST_WEIGHTS:,} weights do"
             )
-        if layer.kind in FULLY_INTEGER_OPERATORS:
+        if _stored_like(layer) in FULLY_INTEGER_OPERATORS:
             return Finding(layer=layer.name, verdict=Verdict.WORKS)
         return _left(
             layer, "may stay float: with float activations only convolutions, dense and recurrent layers are sure to gain"
@@ -99,6 +99,11 @@ class StoredTypes:
         which = "one of its kernels has" if sizes and max(sizes) >= FEWEST_WEIGHTS else "its kernels have"
         gates = " a gate" if parts > 1 else ""
         return _left(layer, f"stays float: {which} fewer than {FEWEST_WEIGHTS:,} weights{gates}")
+
+
+def _stored_like(layer: LayerSummary) -> str:
+    """The kind of layer whose kernels share this one's fate: those of an attention become those of dense layers."""
+    return "Dense" if layer.kind == "MultiHeadAttention" else layer.kind
 
 
 def loops_over_time(model: ModelSummary) -> bool:

@@ -53,7 +53,7 @@ def exceptions(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def exception_words(finding: Finding) -> str:
-    """A verdict with its reason and what mends it, e.g. "left as it is: has no kernel that can be pruned"."""
+    """A verdict with its reason and what mends it, e.g. "left as it is: has no kernel"."""
     verdict = "" if finding.verdict is Verdict.WORKS else finding.verdict.value
     told = ": ".join(filter(None, (verdict, finding.reason)))
     return f"{told}. {finding.fix}" if finding.fix else told

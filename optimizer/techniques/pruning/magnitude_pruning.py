@@ -99,8 +99,10 @@ class MagnitudePruning(Technique):
             reason = "its kernel is one weight"
         elif "Depthwise" in layer.class_name:
             reason = "a depthwise kernel has few weights, and each matters"
+        elif layer.has_kernel:
+            reason = f"there is no pruning for {layer.class_name}"
         else:
-            reason = "has no kernel that can be pruned"
+            reason = "has no kernel"
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
 
     def cautions(self, model: ModelSummary, host: Host) -> list[str]:

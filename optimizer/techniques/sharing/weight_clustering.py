@@ -110,11 +110,12 @@ class WeightClustering(Technique):
             factors = _factors_before(layer.name, wiring, folded)
             reason = f"{TORN}, {factors}" if factors else ""
             return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=reason)
-        reason = (
-            "clustering a depthwise kernel costs accuracy that training does not bring back"
-            if "Depthwise" in layer.class_name
-            else "has no kernel that can be clustered"
-        )
+        if "Depthwise" in layer.class_name:
+            reason = "clustering a depthwise kernel costs accuracy that training does not bring back"
+        elif layer.has_kernel:
+            reason = f"there is no clustering for {layer.class_name}"
+        else:
+            reason = "has no kernel"
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason)
 
     def cautions(self, model: ModelSummary, host: Host) -> list[str]:
