@@ -15,6 +15,12 @@ ENOUGH_ZEROS = "above two thirds of zeros"
 CHANNEL_STEP = 8
 """Output channels that the kernels compute at once; some take 16."""
 DEPTHWISE = ("DepthwiseConv2D", "DepthwiseConv1D", "SeparableConv1D", "SeparableConv2D")
+SPLIT_UP = frozenset(
+    {"LayerNormalization", "GroupNormalization", "UnitNormalization", "MultiHeadAttention", "Attention", "AdditiveAttention"}
+)
+"""Layers that the file computes by a dozen operators each."""
+WIDE_UNITS = 256
+FEW_PARAMETERS = 2000
 POOLED = ("GlobalAveragePooling2D",)
 CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Dense", "SeparableConv2D", "Conv2DTranspose")
 
@@ -31,6 +37,34 @@ def counted_layers(layers: list[LayerSummary]) -> str:
 
 def int8_in_words(model: ModelSummary, host: Host) -> list[str]:
     """Where int8 weights and activations may be slower than float32 here."""
+    return [*_many_small_operators_in_words(model), *_dot_products_in_words(model, host)]
+
+
+def _many_small_operators_in_words(model: ModelSummary) -> list[str]:
+    # Transformer blocks of 128 units took 1.5 times as long in int8 as in float32 on a processor with integer dot products, and 0.6 times
+    # with 256 units; without their normalizations and attentions 0.3 times.
+    kinds = dict.fromkeys(
+        layer.class_name for layer in model.layers if layer.class_name in SPLIT_UP and _channels(layer) < WIDE_UNITS
+    )
+    if not kinds:
+        return []
+    return [
+        f"May be slower than float32: each {' and each '.join(kinds)} becomes many small operators, which take longer with integers; "
+        f"dense layers make up for it from some {WIDE_UNITS} units on."
+    ]
+
+
+def small_model_in_words(model: ModelSummary) -> list[str]:
+    """Where fewer bits a weight do not make the file smaller."""
+    if model.parameters >= FEW_PARAMETERS:
+        return []
+    return [
+        f"Not much smaller, or larger: of {model.parameters:,} weights little can be saved, and each operator and channel gets a scale of "
+        "its own, which the file holds too."
+    ]
+
+
+def _dot_products_in_words(model: ModelSummary, host: Host) -> list[str]:
     if host.integer_dot_product:
         return []
     if depthwise_layers(model):

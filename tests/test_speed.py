@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from optimizer.environment import Host
 from optimizer.sources.summary import LayerSummary, ModelSummary
-from optimizer.speed import int8_in_words, missing_for_sparse_kernels, odd_channels_in_words, sparse_kernels_in_words
+from optimizer.speed import (
+    int8_in_words,
+    missing_for_sparse_kernels,
+    odd_channels_in_words,
+    small_model_in_words,
+    sparse_kernels_in_words,
+)
 
 OLD_X86 = Host(processor="Old Xeon", avx=True, integer_dot_product=False)
 NEW_X86 = Host(processor="New EPYC", avx=True, integer_dot_product=True)
@@ -80,3 +87,17 @@ def test_odd_channel_counts_are_named_but_not_those_of_the_output() -> None:
     (told,) = odd_channels_in_words(DENSE_NET)
     assert "Dense_12 (12)" in told
     assert "Dense_10" not in told
+
+
+def test_normalizations_and_attentions_of_few_units_are_doubted_on_any_machine() -> None:
+    narrow = layer("LayerNormalization", (), 64)
+    (doubt,) = int8_in_words(model(narrow, layer("MultiHeadAttention", (), 64)), NEW_X86)
+    assert "each LayerNormalization and each MultiHeadAttention becomes many small operators" in doubt
+    assert len(int8_in_words(model(narrow), OLD_X86)) == 2
+    assert int8_in_words(model(layer("LayerNormalization", (), 256)), NEW_X86) == []
+
+
+def test_few_weights_leave_little_to_save() -> None:
+    few, many = (replace(STEM, parameters=number) for number in (716, 20_000))
+    assert "of 716 weights little can be saved" in small_model_in_words(model(few))[0]
+    assert small_model_in_words(model(many)) == []

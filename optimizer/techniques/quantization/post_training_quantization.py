@@ -32,7 +32,7 @@ from optimizer.model import Model
 from optimizer.promises import Promise, StoredKernels, StoredType
 from optimizer.size_estimate import SizeEstimate
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
-from optimizer.speed import counted_layers, depthwise_layers, int8_in_words
+from optimizer.speed import counted_layers, depthwise_layers, int8_in_words, small_model_in_words
 from optimizer.stored_types import INT4_LAYERS, QUANTIZED_LAYERS, StoredTypes, loops_over_time
 from optimizer.technique import Refusal, Stage, Technique, layer_findings, param, technique
 
@@ -153,7 +153,7 @@ class PostTrainingQuantization(Technique):
             return [
                 "Not faster on a CPU: the weights are widened to float32 when the file is loaded. GPUs compute with them as they are."
             ]
-        found = []
+        found = small_model_in_words(model)
         if self.weights == "int4" and any(layer.kind != "Dense" and layer.kind in INT4_LAYERS for layer in model.layers):
             found.append(
                 "Not faster than int8 in convolutions, which unpack int4 weights at every call; dense layers compute with them."
