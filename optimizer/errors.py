@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 MAX_PART_LENGTH = 400
 
@@ -65,6 +65,11 @@ class OptimizerError(Exception):
         if self.fix:
             sentences.append(self.fix)
         return " ".join(s if s.endswith((".", "!", "?", "…")) else s + "." for s in sentences) + f" [{self.code}]"
+
+    def within(self, place: str) -> Self:
+        """The same error, its place named as a part of `place`."""
+        texts = {key: getattr(self, key) for key in ("expected", "received", "limit", "fix")}
+        return type(self)(self.what, code=self.code, place=f"{place}, {self.place}" if self.place else place, **texts)
 
     def to_json(self) -> dict[str, str]:
         """Plain strings, for the store, the report and the pipe between worker and runner."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from optimizer.errors import printable
 from optimizer.grid import Grid, Reason, reach_in_words
 from optimizer.sources.scaling import expected_range_in_words
-from optimizer.sources.summary import ModelSummary, Shape, Verdict
+from optimizer.sources.summary import WHOLE_MODEL, ModelSummary, Shape, Verdict
 
 MARKS = {Verdict.WORKS: "works", Verdict.LEFT: "left", Verdict.IMPOSSIBLE: "impossible"}
 MOST_NAMES = 6
@@ -18,6 +18,7 @@ def inspection_in_words(model: ModelSummary, grid: Grid) -> str:
     """Plain text of several lines."""
     macs = "unknown" if model.macs is None else f"{model.macs:,}"
     version = f" of Keras {printable(model.keras_version)}, translated into tf-keras" if model.keras_version else ""
+    techniques = [name for name, found in grid.findings.items() if WHOLE_MODEL not in found]
     lines = [
         f"{printable(model.name)}: accepted ({model.format}{version}, {model.size_bytes:,} bytes)",
         f"{len(model.layers)} layers, {model.parameters:,} parameters, {macs} MACs",
@@ -27,10 +28,10 @@ def inspection_in_words(model: ModelSummary, grid: Grid) -> str:
         *_arrays(model),
         *(printable(note) for note in model.notes),
         "",
-        *_table(model, grid),
+        *_table(model, grid, techniques),
         "",
-        *(f"{name}: {reach_in_words(found.values(), model)}" for name, found in grid.findings.items()),
-        "",
+        *(f"{name}: {reach_in_words(grid.findings[name].values(), model)}" for name in techniques),
+        *([""] if techniques else []),
         *(_reason(reason) for reason in grid.reasons()),
     ]
     cautions = {"this model": grid.model_cautions, **grid.cautions}
@@ -41,8 +42,16 @@ def inspection_in_words(model: ModelSummary, grid: Grid) -> str:
 def _ends(names: Sequence[str], shapes: Sequence[Shape | None]) -> str:
     """Shapes, with their names where there are several."""
     if len(shapes) == 1:
-        return str(list(shapes))
-    return ", ".join(f"{printable(name)} {shape}" for name, shape in zip(names, shapes, strict=True))
+        return _shape(shapes[0])
+    return ", ".join(f"{printable(name)} {_shape(shape)}" for name, shape in zip(names, shapes, strict=True))
+
+
+def _shape(shape: Shape | None) -> str:
+    """A shape with n for the number of samples: "(n, 28, 28, 1)"."""
+    if not shape:
+        return "of unknown shape" if shape is None else "()"
+    axes = ["n" if shape[0] is None else str(shape[0]), *("any" if axis is None else str(axis) for axis in shape[1:])]
+    return f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"
 
 
 def _arrays(model: ModelSummary) -> list[str]:
@@ -55,10 +64,11 @@ def _arrays(model: ModelSummary) -> list[str]:
     ]
 
 
-def _table(model: ModelSummary, grid: Grid) -> list[str]:
+def _table(model: ModelSummary, grid: Grid, techniques: list[str]) -> list[str]:
+    """Layers by those techniques that do not refuse the whole model."""
     width = min(MOST_NAME_LENGTH, max((len(name) for name in grid.layers), default=5))
-    techniques = list(grid.findings)
-    rows = [f"{'layer':<{width}}  {'class':<22}  {'parameters':>11}  {'MACs':>13}  " + "  ".join(techniques)]
+    head = f"{'layer':<{width}}  {'class':<22}  {'parameters':>11}  {'MACs':>13}  " + "  ".join(techniques)
+    rows = [head.rstrip()]
     layers = {layer.name: layer for layer in model.layers}
     for name in grid.layers:
         layer = layers[name]

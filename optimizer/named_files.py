@@ -66,4 +66,7 @@ def read_recipe(path: Path) -> Recipe:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise InputError("The recipe is not UTF-8 text", code="BAD_JSON", place=str(path)) from error
-    return recipe_from_text(text)
+    try:
+        return recipe_from_text(text)
+    except InputError as error:
+        raise error.within(path.name) from error

@@ -114,7 +114,14 @@ def recipe_from_json(record: Any) -> Recipe:
     steps = record.get("steps", [])
     if not isinstance(steps, list):
         raise InputError("`steps` of the recipe must be a list", code="BAD_RECIPE", received=type(steps).__name__)
-    return Recipe(steps=tuple(technique_from_json(step) for step in steps), seed=record.get("seed", 0))
+    return Recipe(steps=tuple(_step(number, step) for number, step in enumerate(steps, start=1)), seed=record.get("seed", 0))
+
+
+def _step(number: int, record: Any) -> Technique:
+    try:
+        return technique_from_json(record)
+    except InputError as error:
+        raise error.within(f"step {number}") from error
 
 
 def recipe_from_text(text: str) -> Recipe:

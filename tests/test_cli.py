@@ -121,10 +121,9 @@ def test_bad_files_are_refused_before_any_work(capsys: pytest.CaptureFixture[str
     broken.write_bytes(b"\xff\xfe{\x00")
     assert "[BAD_JSON]" in refused(capsys, [*run, str(broken)])
     broken.write_text(json.dumps({"steps": [{"technique": "magnitude_pruning", "final_sparsity": 1.2}]}))
-    line = refused(capsys, [*run, str(broken)])
-    assert (
-        line
-        == "error: `final_sparsity` of magnitude_pruning must be in [0.0, 0.98]. Received: 1.2. The default is 0.5. [BAD_SETTING]\n"
+    assert refused(capsys, [*run, str(broken)]) == (
+        "error: broken.json, step 1: `final_sparsity` of magnitude_pruning must be in [0.0, 0.98]. Received: 1.2. "
+        "The default is 0.5. [BAD_SETTING]\n"
     )
     assert "[BAD_OUT]" in refused(capsys, [*run[:-2], str(SAMPLE), "--recipe", str(recipe)])
 

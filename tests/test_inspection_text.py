@@ -28,7 +28,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_the_arrays_of_several_inputs_and_outputs_are_named(several: Any) -> None:
     text = inspection_in_words(several, technique_grid(several))
-    assert "inputs left (None, 4), right (None, 2), outputs kind (None, 3), price (None, 1)" in text
+    assert "inputs left (n, 4), right (n, 2), outputs kind (n, 3), price (n, 1)" in text
     assert "data: an .npz with x_train_left, x_train_right" in text
     assert "y_train_kind, y_train_price" in text
     assert "input values: left: the file does not say; values are taken as stored; right: " in text
@@ -37,5 +37,14 @@ def test_the_arrays_of_several_inputs_and_outputs_are_named(several: Any) -> Non
 def test_one_input_needs_no_name(several: Any) -> None:
     single = replace(several, input_shapes=((None, 4),), output_shapes=((None, 3),), output_layers=("kind",))
     text = inspection_in_words(single, technique_grid(single))
-    assert "inputs [(None, 4)], outputs [(None, 3)]" in text
+    assert "inputs (n, 4), outputs (n, 3)" in text
     assert "x_train_" not in text
+
+
+def test_what_is_refused_as_a_whole_has_no_column_of_its_own(several: Any) -> None:
+    quantized = replace(several, format="tflite")
+    text = inspection_in_words(quantized, technique_grid(quantized))
+    rows = [line for line in text.splitlines() if line.startswith("kind ")]
+    assert len(rows) == 1
+    assert "impossible" not in rows[0]
+    assert "magnitude_pruning: impossible: a .tflite cannot be trained further" in text

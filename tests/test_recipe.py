@@ -56,6 +56,13 @@ def test_orders_without_sense_are_refused_with_the_reason(order: tuple[dict[str,
     assert reason in caught.value.line
 
 
+def test_a_mistake_names_its_step() -> None:
+    with pytest.raises(InputError) as caught:
+        recipe_from_json(steps(PRUNE, {**CLUSTER, "epoch": 3}))
+    assert caught.value.place == "step 2"
+    assert caught.value.code == "UNKNOWN_SETTING"
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -57,7 +57,11 @@ def _asked_multi_label(case: Matching) -> Found:
 
 def _asked_regression(case: Matching) -> Found:
     _require_labels(case, Task.REGRESSION)
-    return Found(dataset=_in_shape_of_output(case), task=Task.REGRESSION)
+    dataset = _in_shape_of_output(case)
+    notes: tuple[str, ...] = ()
+    if case.dataset.labels == "class" and case.units > 1:
+        notes = (f"Class numbers are read as {case.units} values a sample, 1 for the class and 0 for the others.",)
+    return Found(dataset=dataset, task=Task.REGRESSION, notes=notes)
 
 
 def _in_shape_of_output(case: Matching) -> Dataset:

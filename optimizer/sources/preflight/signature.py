@@ -72,7 +72,8 @@ def _by_signature(path: Path, name: str, extension: str) -> str:
         code="NOT_A_MODEL",
         place=name,
         expected=EXPECTED,
-        received=f"a file that starts with {head[:8]!r}",
+        received="text" if _is_text(head) else f"a file that starts with the bytes {head[:8].hex(' ')}",
+        fix="Bring what model.save('model.keras') writes, or a .tflite.",
     )
 
 
