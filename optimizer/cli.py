@@ -276,8 +276,10 @@ def _bench(options: argparse.Namespace) -> int:
     files = [path.absolute() for path in options.files]
     order = {"kind": BENCH, "files": [str(path) for path in files], "threads": options.threads, "seconds": options.seconds}
     rows = _in_sandbox(options, lambda folder: order, files, extra_s=options.seconds).perform()["files"]
+    # Two results of `run` have the same name: the folder tells them apart.
+    rows = [{**row, "name": str(path)} for row, path in zip(rows, options.files, strict=True)]
     if options.json:
-        print(json.dumps({"reference": options.files[0].name, "threads": options.threads, "files": rows}, indent=2))
+        print(json.dumps({"reference": str(options.files[0]), "threads": options.threads, "files": rows}, indent=2))
         return 0
     print(bench_in_words(rows))
     return 0

@@ -81,11 +81,16 @@ def _times(ratio: float) -> str:
     return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2f}" if ratio < 1.1 else f"{ratio:.1f}"
 
 
+MOST_NAME = 31
+
+
 def bench_in_words(rows: Sequence[Mapping[str, Any]]) -> str:
     """The table of `bench`: a line a file, compared with the first."""
     lines = [f"{'file':<32}{'bytes':>12}{'p50':>10}{'p95':>10}  {'beside the first, timed in turn'}"]
-    for row in rows:
-        latency_ms = row["latency_ms"]
+    for number, row in enumerate(rows):
+        latency_ms, name = row["latency_ms"], printable(row["name"], 1000)
         times = f"{latency_text(latency_ms['p50']):>10}{latency_text(latency_ms['p95']):>10}"
-        lines.append(f"{printable(row['name'], 31):<32}{row['size_bytes']:>12,}{times}  {speed_in_words(row['speed'])}")
+        # The end of a path tells files apart.
+        shown = name if len(name) <= MOST_NAME else "…" + name[1 - MOST_NAME :]
+        lines.append(f"{shown:<32}{row['size_bytes']:>12,}{times}  {speed_in_words(row['speed']) if number else 'the reference'}")
     return "\n".join(lines)

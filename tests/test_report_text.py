@@ -58,7 +58,12 @@ def test_a_baseline_alone_is_compared_with_nothing() -> None:
 
 def test_a_bench_has_a_line_a_file() -> None:
     speed = {"ratio": 1.0, "low": 0.99, "high": 1.01, "tie": True}
-    rows = [{"name": "a.tflite", "size_bytes": 10, "latency_ms": {"p50": 0.2449, "p95": 0.3}, "speed": speed}]
-    head, line = bench_in_words(rows).splitlines()
+    first = {"name": "a.tflite", "size_bytes": 10, "latency_ms": {"p50": 0.2449, "p95": 0.3}, "speed": speed}
+    rows = [first, {**first, "name": "a/long/path/to/the/folder/of/results/b.tflite"}]
+    head, line, other = bench_in_words(rows).splitlines()
     assert head.split()[:4] == ["file", "bytes", "p50", "p95"]
     assert line.split()[:6] == ["a.tflite", "10", "0.24", "ms", "0.30", "ms"]
+    assert line.endswith("the reference")
+    assert other.split()[0].endswith("folder/of/results/b.tflite")
+    assert "a tie" in other
+    assert len(line.split("10")[0]) == len(other.split("10")[0])
