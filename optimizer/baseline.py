@@ -15,7 +15,7 @@ from optimizer.measure.latency import measure_latency
 from optimizer.measure.metrics import Measured, measure
 from optimizer.measure.quality import Quality
 from optimizer.measure.significance import Interval
-from optimizer.sources.dataset import InputScaling
+from optimizer.sources.dataset import InputScaling, Task
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,7 +42,23 @@ def measure_baseline(content: bytes, context: RunContext) -> Baseline:
             received="NaN or infinity",
             fix="Check the model's weights, and that the data have the value range that it was trained on.",
         )
+    _note_guessing(measured, context)
     return Baseline(content=content, measured=measured, scaling=context.data.scaling)
+
+
+def _note_guessing(measured: Measured, context: RunContext) -> None:
+    """Say so where a classifier is not clearly better than one that always names the most frequent class of the test samples."""
+    if context.data.task is not Task.CLASSIFICATION:
+        return
+    targets = context.data.targets(context.data.dataset.test)
+    most = float(np.unique(targets, return_counts=True)[1].max()) / len(targets)
+    accuracy = measured.quality.interval
+    if accuracy.low <= most:
+        context.note(
+            f"The original is right for {accuracy.value:.1%} of the test samples, which is not clearly more than always naming their most "
+            f"frequent class would be ({most:.1%}). What follows says little about accuracy: look at the order of the classes, the values of "
+            "the inputs, and whether these data are those that the model was trained for."
+        )
 
 
 def timed_alone(baseline: Baseline, context: RunContext) -> Measured:

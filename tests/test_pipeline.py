@@ -125,6 +125,20 @@ def tiny_net(inputs: int, outputs: int, activation: str) -> Any:
     return tf.keras.Sequential([layers.Input((inputs,)), layers.Dense(8, "relu"), layers.Dense(outputs, activation)])
 
 
+def test_an_original_that_only_guesses_is_told(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    noise = {part: random.integers(0, 17, (n, 8, 8, 1)).astype(np.float32) for part, n in (("x_train", 120), ("x_test", 60))}
+    np.savez(tmp_path / "noise.npz", **noise, y_train=np.arange(120) % 10, y_test=np.arange(60) % 10)
+    told: dict[str, list[str]] = {}
+    for name, path in (("digits", None), ("noise.npz", tmp_path / "noise.npz")):
+        events: list[Event] = []
+        perform(job_for(tmp_path, name=f"on {name}", data=DataSource(name=name, path=path)), events.append, never)
+        told[name] = [event.data["text"] for event in events if event.kind == "note"]
+    assert not any("not clearly more" in text for text in told["digits"])
+    (text,) = (text for text in told["noise.npz"] if "not clearly more" in text)
+    assert "frequent class would be (10.0%)" in text
+
+
 def test_unlabelled_samples_give_a_classifier_its_agreement(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).random((120, 6), np.float32))
     model = saved(tiny_net(6, 3, "softmax"), tmp_path / "model.keras")
