@@ -9,6 +9,7 @@ from optimizer.errors import InputError
 from optimizer.sources.dataset import Dataset, Split
 from optimizer.sources.joined import InputSpec, JoinedSamples
 from optimizer.sources.matching import in_words
+from optimizer.sources.naming import scope_name
 from optimizer.sources.sample_shapes import agreed_shape, require_word_numbers
 from optimizer.sources.scaling import rows_of_input
 from optimizer.sources.summary import ModelSummary
@@ -73,13 +74,17 @@ def _require_fixed_sizes(summary: ModelSummary) -> None:
 
 
 def _places(given: list[str], summary: ModelSummary) -> list[str] | None:
-    """For each input of the model the name of its array: the input's own name, or its number; None where they do not match."""
+    """For each input of the model the name of its array: the input's own name, as it was or as TensorFlow takes it, or its number.
+
+    None where they do not match.
+    """
     names = [name.lower() for name in summary.input_names]
     numbers = [str(number) for number in range(len(names))]
     for wanted in (names, numbers):
         if sorted(wanted) == sorted(given):
             return wanted
-    return None
+    taken = {scope_name(name): name for name in given}
+    return [taken[name] for name in names] if len(taken) == len(given) and sorted(taken) == sorted(names) else None
 
 
 def _wrong_inputs(dataset: Dataset, summary: ModelSummary, given: object) -> InputError:

@@ -49,6 +49,12 @@ def two_outputs() -> ModelSummary:
     )
 
 
+def test_an_input_answers_to_the_name_that_it_had_before_tensorflow(tmp_path: Path) -> None:
+    renamed = two_inputs(input_names=("sensor_data", "entr_e"))
+    found = prepare(read(tmp_path, **{"x_entrée": LEFT, "x_Sensor data": RIGHT, "y": Y}), renamed)
+    assert [array.shape for array in found.inputs(found.dataset.train.x[:5])] == [(5, 2), (5, 4)]
+
+
 @pytest.mark.parametrize("names", [("left", "right"), ("1", "0")], ids=str)
 @pytest.mark.parametrize("part", ["x", "x_train"])
 def test_arrays_find_their_inputs_by_name_or_number(tmp_path: Path, names: Any, part: str) -> None:
