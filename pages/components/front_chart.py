@@ -21,7 +21,7 @@ def front(rows: Sequence[Row], look: Look, axis_name: str = "size") -> Figure:
     metric = points[0].quality.metric if points and points[0].quality else "accuracy"
     beaten = dominated(points, axis_name)
     best = sorted((row for row in points if row.id not in beaten), key=lambda row: axis.value(row) or 0.0)
-    figure = layout(height=chart_height(len(rows)), left=62, dark=look.dark)
+    figure = layout(height=chart_height(len(rows)), left=74, dark=look.dark)
     figure["margin"] |= {"b": 46, "r": 24}
     figure["annotations"] = [title(f"Which is best for its {axis.title.split(',')[0]}?", 0)]
     costs = [axis.value(row) or 0.0 for row in points]
@@ -30,6 +30,7 @@ def front(rows: Sequence[Row], look: Look, axis_name: str = "size") -> Figure:
     figure["xaxis"] = value_axis(axis.title, (0.0, right), axis.text, _unit(axis, reach))
     words = METRIC_WORDS[metric] if HIGHER_IS_BETTER[metric] else f"{METRIC_WORDS[metric]} (less is better)"
     figure["yaxis"] = value_axis(words, (low, high), lambda value: quality_text(metric, value))
+    figure["yaxis"]["title"]["standoff"] = 18
     inside = [((axis.value(row) or 0.0) / right, (_height(row) - low) / (high - low), row.label) for row in points]
     places = dict(zip((row.id for row in points), label_places(inside), strict=True))
     figure["shapes"] = _limits(points, look, axis)

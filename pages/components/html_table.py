@@ -12,7 +12,7 @@ from optimizer.errors import printable
 from pages.components import palette
 
 MOST_CHARACTERS = 300
-LEAST_WIDTH = 16
+LEAST_WIDTH = 13
 """Characters of a long name that stand on one line at least."""
 
 

@@ -90,7 +90,7 @@ def _draw_layers(model: ModelSummary) -> None:
                 text_cell(layer.class_name),
                 text_cell("–" if layer.output_shape is None else shape_text(layer.output_shape), whole=True),
                 bar_cell(f"{layer.parameters:,}", layer.parameters / parameters),
-                bar_cell("–" if layer.macs is None else f"{layer.macs:,}", (layer.macs or 0) / macs),
+                bar_cell("–" if layer.macs is None else count_text(layer.macs), (layer.macs or 0) / macs),
             ],
         )
         for layer in model.layers
