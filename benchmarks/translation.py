@@ -1,9 +1,10 @@
 """How long the translation of ResNet50 (Keras 3, weights=None) takes, and how much memory it adds.
 
-    python benchmarks/translation.py [--architecture ResNet50] [--compare]
+    python benchmarks/translation.py [--architecture ResNet50] [--compare] [--of-tf-keras]
 
 Keras 3 makes the file in another process. Printed are the time of the preflight and of loading, and the growth of the process's peak memory, in
 seconds and as a multiple of the file's size; imports are not counted. Wanted: under 10 s, under 3 times the file. --compare also asks the original.
+--of-tf-keras takes a .keras of tf-keras instead, which is not translated, and prints how long tf_keras.models.load_model takes beside ours.
 """
 
 from __future__ import annotations
@@ -59,11 +60,37 @@ def _resident() -> int:
     return int(fields["VmRSS"].split()[0]) * 1024
 
 
+def beside_tf_keras(architecture: str) -> None:
+    """Both load the same file, in turn, three times."""
+    import tf_keras
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        getattr(tf_keras.applications, architecture)(weights=None).save(path)
+        summary = read_model_summary(path, name=path.name)
+        seconds: dict[str, list[float]] = {"ours": [], "tf-keras": []}
+        for _ in range(3):
+            for name in seconds:
+                started = time.perf_counter()
+                if name == "ours":
+                    load_keras_model(path, summary)
+                else:
+                    tf_keras.models.load_model(path, compile=False)
+                seconds[name].append(time.perf_counter() - started)
+        ours, theirs = min(seconds["ours"]), min(seconds["tf-keras"])
+        print(f"{architecture}: {path.stat().st_size / 1024**2:.0f} MB .keras of tf-keras")
+        print(f"load {ours:.1f} s, tf-keras {theirs:.1f} s, ours / tf-keras {ours / theirs:.2f} (checksum and copy counted)")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--architecture", default="ResNet50")
     parser.add_argument("--compare", action="store_true", help="also load the original with Keras 3, and compare the outputs")
+    parser.add_argument("--of-tf-keras", action="store_true", help="load a .keras of tf-keras, beside tf-keras itself")
     options = parser.parse_args()
+    if options.of_tf_keras:
+        beside_tf_keras(options.architecture)
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_USE_LEGACY_KERAS": "0"}
