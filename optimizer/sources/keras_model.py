@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from optimizer.sources.summary import ModelSummary
 if TYPE_CHECKING:
     import tf_keras
 
+DEEPEST_CALLS = 10_000
+"""tf-keras follows a model from its outputs layer by layer, one call within the other: Python's usual 1,000 end at some 400 layers."""
+
 
 def load_keras_model(path: Path, summary: ModelSummary) -> tf_keras.Model:
     """Load the file that `summary` was read from; the result is not compiled.
@@ -36,6 +40,7 @@ def load_keras_model(path: Path, summary: ModelSummary) -> tf_keras.Model:
             raise InputError(
                 "The file has changed since it was checked", code="CHANGED", place=summary.name, fix="Check it again."
             )
+    _allow_deep_models()
     if summary.keras_version:
         from optimizer.sources.keras_3.rebuilding import rebuild
 
@@ -51,8 +56,14 @@ def load_keras_model(path: Path, summary: ModelSummary) -> tf_keras.Model:
 
 def load_our_own(path: Path) -> tf_keras.Model:
     """Load a .keras that an earlier run wrote; the result is not compiled."""
+    _allow_deep_models()
     with tempfile.TemporaryDirectory() as folder:
         return _built(_unpacked(path, "keras", Path(folder)))
+
+
+def _allow_deep_models() -> None:
+    """For the rest of the process: techniques rebuild the model in the same way."""
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), DEEPEST_CALLS))
 
 
 def with_output_shapes(path: Path, summary: ModelSummary) -> ModelSummary:

@@ -7,6 +7,7 @@ import inspect
 import io
 import json
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -328,6 +329,22 @@ def test_layers_of_an_architecture_are_found_in_what_a_run_has_written(keras: An
     model = keras.applications.ConvNeXtTiny(weights=None, input_shape=(32, 32, 3), include_top=False)
     flattened(keras.Model(model.input, model.layers[20].output)).save(tmp_path / "model.keras")
     assert any(type(layer).__name__ == "LayerScale" for layer in load_our_own(tmp_path / "model.keras").layers)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_model_of_very_many_layers_loads(keras: Any, tmp_path: Path, suffix: str) -> None:
+    usual = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(10_000)
+        x = inputs = keras.Input((2,))
+        for _ in range(1200):
+            x = keras.layers.Activation("tanh")(x)
+        summary = read(keras.Model(inputs, x), tmp_path, suffix)
+        sys.setrecursionlimit(1000)
+        model = flattened(load_keras_model(tmp_path / f"model{suffix}", summary))
+    finally:
+        sys.setrecursionlimit(usual)
+    assert len(model.layers) == 1201
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
