@@ -42,7 +42,7 @@ def build(maker: str, architecture: str, folder: Path, *, for_ours: bool) -> Non
         model.save(folder / "model.keras")
     except TypeError:
         # tf-keras cannot write an Ellipsis (x[..., 0]) into a .keras, nor numbers of NumPy's.
-        (folder / "model.keras").unlink()
+        (folder / "model.keras").unlink(missing_ok=True)
         model.save(folder / "model.h5")
     np.savez(folder / "data.npz", x_train=x[:-16], y_train=y[:-16], x_test=x[-16:], y_test=y[-16:])
 
