@@ -14,6 +14,8 @@ PAIRED_WORDS = (
     "“Faster” and “slower” are measured by themselves and need not be the quotient of two p50 values: the file and the original run in turn, "
     "within the same seconds, and the quickest inference of each turn counts, so that whatever else the machine does spoils less."
 )
+FINE_POINTS = 0.0005
+"""An interval of less than this to each side would be written as 0.0 points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +56,18 @@ def quality_delta(row: Row) -> Delta | None:
     metric = str(quality.get("metric", row.quality.metric if row.quality else "accuracy"))
     low, high = quality.get("low"), quality.get("high")
     half = None if low is None or high is None else (high - low) / 2
-    text = _signed(metric, difference) + ("" if half is None else f" ± {_magnitude(metric, half)}")
+    # Of many answers a sample (each pixel of a picture), a twentieth of a point can be certain.
+    places = 2 if half is not None and half < FINE_POINTS else 1
+    text = _signed(metric, difference, places) + ("" if half is None else f" ± {_magnitude(metric, half, places)}")
     return Delta(text=text + _unit(metric) + (" (tie)" if quality.get("tie") else ""), tie=bool(quality.get("tie")))
 
 
-def _magnitude(metric: str, value: float) -> str:
-    return f"{abs(value) * 100:.1f}" if metric in FRACTIONS else significant(abs(value))
+def _magnitude(metric: str, value: float, places: int) -> str:
+    return f"{abs(value) * 100:.{places}f}" if metric in FRACTIONS else significant(abs(value))
 
 
-def _signed(metric: str, value: float) -> str:
-    text = _magnitude(metric, value)
+def _signed(metric: str, value: float, places: int) -> str:
+    text = _magnitude(metric, value, places)
     if not text.strip("0."):
         return text
     return f"{MINUS if value < 0 else '+'}{text}"

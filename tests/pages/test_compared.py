@@ -70,6 +70,12 @@ def test_a_worse_result_is_called_worse() -> None:
     )
 
 
+def test_a_margin_below_a_tenth_of_a_point_is_not_written_as_none() -> None:
+    fine = {**BETTER, "quality": {**BETTER["quality"], "difference": 0.0008, "low": 0.0004, "high": 0.0012, "tie": False}}
+    row = compared.rows_of([measured("fine", 16_000, 0.98, **fine)], BASELINE)[1]
+    assert "accuracy changes by +0.08 ± 0.04 points" in deltas.sentence(row)
+
+
 @pytest.mark.parametrize("comparison", [{}, {"latency": {}}, {"quality": {"difference": None}}, {"size_ratio": None}])
 def test_missing_parts_of_a_comparison_leave_no_delta(comparison: dict[str, Any]) -> None:
     row = compared.rows_of([run("bare", metrics={}, comparison=comparison)], None)[0]
