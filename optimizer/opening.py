@@ -23,6 +23,7 @@ from optimizer.sources.litert_model import load_tflite
 from optimizer.sources.preflight import read_model_summary
 from optimizer.sources.readers import read_dataset
 from optimizer.sources.saved_model import load_saved_model
+from optimizer.sources.scaling import named_scaling
 from optimizer.sources.summary import ModelSummary
 from optimizer.surgery.flattening import flattened
 
@@ -46,6 +47,8 @@ def read_files(job: Job) -> JobFiles:
     summary = with_output_shapes(job.model, summary)
     dataset = read_dataset(job.data, seed=job.recipe.seed, inputs=summary.names_of_several_inputs)
     data = prepare(dataset, summary, job.data.task)
+    if job.data.scaling != "auto":
+        named_scaling(data, summary, job.data.scaling)
     return JobFiles(summary=summary, data=data, second=second)
 
 

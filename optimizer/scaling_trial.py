@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.answers import ANSWERING, LEAST_LIKELY, log_likelihood
-from optimizer.errors import InputError
 from optimizer.measure.quality import measure_quality
 from optimizer.measure.significance import paired_difference
 from optimizer.sources.dataset import IGNORED, UNSCALED, PreparedData, Split, Task
-from optimizer.sources.scaling import scaling_candidates
+from optimizer.sources.scaling import named_scaling, scaling_candidates
 from optimizer.sources.summary import ModelSummary
 
 TRIAL_SAMPLES = 1024
@@ -46,14 +45,7 @@ def choose_scaling(data: PreparedData, summary: ModelSummary, content: bytes, wa
     """
     candidates = scaling_candidates(data, summary)
     if wanted != "auto":
-        for candidate in candidates:
-            if candidate.name == wanted:
-                return dataclasses.replace(data, scaling=candidate), "as you asked"
-        raise InputError(
-            f"There is no input scaling named {wanted!r} for these data",
-            code="UNKNOWN_SCALING",
-            expected=", ".join(["auto", *(c.name for c in candidates)]),
-        )
+        return dataclasses.replace(data, scaling=named_scaling(data, summary, wanted)), "as you asked"
     if len(candidates) < 2 or data.task is Task.UNLABELLED:
         return data, ""
     split = Split(

@@ -226,6 +226,15 @@ def test_a_bad_setting_says_how_to_mend_it(
     assert "Leave it out" in refused(capsys, [*arguments, *extra])
 
 
+def test_an_unknown_scaling_is_refused_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], recipe: Path, tmp_path: Path
+) -> None:
+    run = ["run", "--model", str(SAMPLE), "--data", "digits", "--recipe", str(recipe), "--out", str(tmp_path / "out")]
+    told = refused(capsys, [*run, "--input-scaling", "x / 3"])
+    assert "[UNKNOWN_SCALING]" in told
+    assert "Baseline" not in told
+
+
 def test_a_nearly_full_disk_is_said_before_the_work(
     capsys: pytest.CaptureFixture[str], recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

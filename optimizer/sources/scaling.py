@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from optimizer.errors import InputError
 from optimizer.sources.dataset import UNSCALED, Array, Dataset, InputScaling, PreparedData
 from optimizer.sources.joined import parts_of
 from optimizer.sources.summary import LayerSummary, ModelSummary
@@ -48,6 +49,19 @@ def scaling_candidates(prepared: PreparedData, summary: ModelSummary | None = No
     if len(prepared.input_shape) == 1 or prepared.dataset.kind == "images":
         candidates.append(_standardized(prepared))
     return candidates
+
+
+def named_scaling(prepared: PreparedData, summary: ModelSummary, name: str) -> InputScaling:
+    """The candidate of that name. Raises InputError UNKNOWN_SCALING."""
+    candidates = {candidate.name: candidate for candidate in scaling_candidates(prepared, summary)}
+    if name not in candidates:
+        raise InputError(
+            f"There is no input scaling named {name!r} for these data",
+            code="UNKNOWN_SCALING",
+            place=prepared.dataset.name,
+            expected=", ".join(["auto", *candidates]),
+        )
+    return candidates[name]
 
 
 def _whole_number_scalings(top: float) -> list[InputScaling]:
