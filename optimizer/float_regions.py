@@ -16,6 +16,8 @@ STEPWISE = frozenset({
     "ABS", "ADD", "CAST", "EXP", "LOG", "MUL", "NEG", "RELU", "RESHAPE", "RSQRT", "SQRT", "SQUARE", "SUB", "TANH",
 })  # fmt: skip
 """Operators of one computed operand that a region goes through."""
+SUMMED = STEPWISE | {"MEAN", "SUM"}
+"""Operators that lead to a reciprocal root, as STEPWISE does to others."""
 ENDING = frozenset({"DIV", "MAXIMUM", "MINIMUM", "MUL", "SELECT", "SELECT_V2"})
 """Operators that a region ends with: they bring its numbers back to a usual range."""
 MASKING = frozenset(
@@ -23,19 +25,20 @@ MASKING = frozenset(
 )
 
 
-def float_regions(content: bytes) -> list[tuple[str, str]]:
+def float_regions(content: bytes, *, roots: bool = False) -> list[tuple[str, str]]:
     """The operators that should stay float: each one's name and that of the tensor that it gives.
 
     They are a masked softmax with what masks it, an exponential with what is added to it and undoes it (softplus, mish, selu, a
-    where of two branches), a logarithm with what is added before it, and a division by what is computed.
+    where of two branches), a logarithm with what is added before it, and a division by what is computed; with `roots`, 1 / sqrt(x) with what
+    is summed up before it and what it multiplies.
     """
     graph = LiteRTGraph(LiteRTFile(content))
-    names = {operator.outputs[0]: operator.name for region in _regions(graph) for operator in region}
+    names = {operator.outputs[0]: operator.name for region in _regions(graph, roots) for operator in region}
     tensors = graph.file.model.subgraphs[0].tensors
     return [(name, tensor_name(tensors[tensor])) for tensor, name in sorted(names.items())]
 
 
-def _regions(graph: LiteRTGraph) -> Iterator[list[StoredOperator]]:
+def _regions(graph: LiteRTGraph, roots: bool) -> Iterator[list[StoredOperator]]:
     for operator in graph.operators:
         if operator.name == "SOFTMAX":
             masking = _before(graph, operator, MASKING)
@@ -48,6 +51,8 @@ def _regions(graph: LiteRTGraph) -> Iterator[list[StoredOperator]]:
                 yield [operator, *after]
         elif operator.name == "LOG":
             yield [operator, *_before(graph, operator, STEPWISE)]
+        elif operator.name == "RSQRT" and roots:
+            yield [operator, *_before(graph, operator, SUMMED), *_after(graph, operator)]
         elif operator.name == "DIV" and not graph.file.is_constant(0, operator.inputs[1]):
             # LiteRT refuses a sample whose divisor is rounded to 0.
             yield [operator]

@@ -30,6 +30,8 @@ FEWEST_LEVELS = 64
 FEW_SAMPLES = 8
 COARSEST_EXPONENTIAL = 0.1
 """Largest step of an exponential to which a constant (the 1 in log(1 + exp(x)) and exp(x) - 1) is added."""
+FEWEST_ROOT_LEVELS = 8
+"""1 / sqrt(x) of the largest x must be as many steps at least: sums of squares near zero (a normalization of vectors) give it too wide a range."""
 LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"})
 """Operators whose result is divided by its scale; where it is too small, LiteRT refuses the file."""
 EMPTY_SPAN = 3e-6
@@ -116,7 +118,7 @@ def _outputs(content: bytes, samples: Any) -> dict[str, Any] | None:
 
 def coarse_ranges(file: LiteRTFile) -> list[str]:
     """Operators in an integer file whose ranges hold what does not matter (a mask, an exponential that is subtracted from or chosen
-    against), so that what matters falls on one level."""
+    against, the reciprocal root of nearly nothing), so that what matters falls on few levels."""
     graph = LiteRTGraph(file)
     found = set()
     for operator in graph.operators:
@@ -125,6 +127,9 @@ def coarse_ranges(file: LiteRTFile) -> list[str]:
         coarse = operator.name == "EXP" and graph.scale(operator.outputs[0]) > COARSEST_EXPONENTIAL
         if coarse and any(reader.name in ("ADD", "SUB") for reader in graph.readers[operator.outputs[0]]):
             found.add("EXP")
+        largest = graph.largest(operator.inputs[0]) if operator.name == "RSQRT" else 0.0
+        if largest > 0 and FEWEST_ROOT_LEVELS * graph.scale(operator.outputs[0]) > largest**-0.5:
+            found.add("RSQRT")
     return sorted(found)
 
 

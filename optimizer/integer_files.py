@@ -37,13 +37,19 @@ def int8_file(
     """
     content = converted()
     unusable = _why_unusable(content)
-    reason = unusable or _wrong_ranges(faults_in_int8(content, samples))
+    faults = [] if unusable else faults_in_int8(content, samples)
+    reason = unusable or _wrong_ranges(faults)
     if not reason:
         return content
     float_file = convert(keras_model)
     try:
         other = quantize_int8_kernels(
-            float_file, samples, activation_bits=8, per_tensor=per_tensor, integer_input_output=integer_input_output
+            float_file,
+            samples,
+            activation_bits=8,
+            per_tensor=per_tensor,
+            integer_input_output=integer_input_output,
+            roots_in_float="RSQRT" in faults,
         )
     except RunError as error:
         if unusable:

@@ -45,5 +45,10 @@ class LiteRTGraph:
         """From the least to the largest value that a tensor of integers can hold; 0 for any other."""
         return self.scale(tensor) * LEVELS.get(self.type(tensor), 0)
 
+    def largest(self, tensor: int) -> float:
+        """The largest value that a tensor of integers can hold; 0 for any other."""
+        scale = self.scale(tensor)
+        return scale * (LEVELS[self.type(tensor)] // 2 - int(self._tensor(tensor).quantization.zeroPoint[0])) if scale else 0.0
+
     def _tensor(self, tensor: int) -> Any:
         return self.file.model.subgraphs[0].tensors[tensor]

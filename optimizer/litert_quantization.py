@@ -109,6 +109,7 @@ def quantize_int8_kernels(
     activation_bits: int,
     per_tensor: bool,
     integer_input_output: bool = False,
+    roots_in_float: bool = False,
 ) -> bytes:
     """int8 weights with int8 or int16 activations, calibrated.
 
@@ -120,6 +121,7 @@ def quantize_int8_kernels(
         activation_bits: 8 or 16.
         per_tensor: One scale a kernel instead of one an output channel.
         integer_input_output: Whether the file takes and gives integers.
+        roots_in_float: Whether 1 / sqrt(x) stays float, with what it is computed from and what it multiplies.
     """
     from litert_quantizer import qtyping, recipe_manager
 
@@ -134,7 +136,7 @@ def quantize_int8_kernels(
     if activation_bits == 16:
         # LiteRT's int16 kernels of these are too coarse for a normalization's small variances, or sum up wrongly.
         _keep_float(recipe, qtyping.TFLOperationName.RSQRT, qtyping.TFLOperationName.SUM)
-    _keep_regions_float(recipe, float_file)
+    _keep_regions_float(recipe, float_file, roots=roots_in_float)
     if not integer_input_output:
         _keep_float_input_output(recipe)
     return _quantized(float_file, recipe, samples=samples)
@@ -186,12 +188,12 @@ def _keep_float_input_output(recipe: Any) -> None:
     _keep_float(recipe, qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT)
 
 
-def _keep_regions_float(recipe: Any, float_file: bytes) -> None:
+def _keep_regions_float(recipe: Any, float_file: bytes, *, roots: bool = False) -> None:
     """Operators whose integers would hold little of what matters; those that litert-quantizer does not know stay float by themselves."""
     from litert_quantizer import qtyping
 
     known = {operator.value: operator for operator in qtyping.TFLOperationName}
-    for name, tensor in float_regions(float_file):
+    for name, tensor in float_regions(float_file, roots=roots):
         if name in known:
             _keep_float(recipe, known[name], regex=f"^{re.escape(tensor)};")
 

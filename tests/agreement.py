@@ -76,7 +76,8 @@ def _cell(recipe: Recipe, context: RunContext) -> dict[str, Any]:
     difference, sensitivity, spread = _difference(model, context)
     notes = [note for record in records for note in record.notes]
     quantized = model.quantization_aware or any("quantization" in step.name for step in recipe.steps)
-    rounded = min(max(SENSITIVITY_FACTOR * sensitivity, LEAST_TOLERANCE), MOST_TOLERANCE)
+    # Where the rounded model gives no numbers (a root of what fell below zero), the least is tolerated.
+    rounded = min(max(LEAST_TOLERANCE, SENSITIVITY_FACTOR * sensitivity), MOST_TOLERANCE)
     agrees = difference <= (rounded if quantized else FLOAT_TOLERANCE)
     return {
         "outcome": "the same for all samples" if spread < LEAST_SPREAD else "agrees" if agrees else "differs",

@@ -608,6 +608,23 @@ def fixed_ranges_joined() -> Any:
 
 
 @member
+def floats_and_slices_joined() -> Any:
+    """As in CSP networks, and beside them what no integer operator gives, moved by nothing but layers that the file does without."""
+    import tensorflow as tf
+
+    k = layers()
+
+    def body(x: Any) -> Any:
+        left, right = tf.split(k.Conv2D(8, 3, activation="relu")(x), 2, axis=-1)
+        wave = tf.sin(k.Conv2D(4, 3)(x))
+        x = k.Concatenate()([left, k.Conv2D(4, 1)(right), wave, k.Dropout(0.1)(wave), tf.transpose(tf.transpose(left))])
+        x = k.Conv2D(6, 3, activation="relu")(k.Concatenate()([x, x[..., :4]]))
+        return classes_of(k.Flatten()(x))
+
+    return functional((8, 8, 3), body)
+
+
+@member
 def frozen() -> Any:
     k = layers()
 

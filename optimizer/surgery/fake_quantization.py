@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from optimizer.surgery.aligned_join import aligned_join_class
 from optimizer.surgery.integer_layout import FIXED_ACTIVATIONS, FUSED_ACTIVATIONS, Layout, Role
 from optimizer.surgery.quantizers import activation_quantizer, kernel_quantizer, rounded_parts, transposed_kernel_quantizer
 from optimizer.surgery.rebuilding import rebuilt
@@ -104,7 +105,7 @@ class _Preparation:
             return self._apart(layer)
         if role in (Role.FIXED, Role.PASSING):
             return self._surrounded(layer, ())
-        return self._wrapped(layer)
+        return self._unless_whole(layer) if role is Role.OUTPUT else self._wrapped(layer)
 
     def _padded(self, layer: Any) -> Callable[..., Any]:
         """Padding by another number than 0, which the range of what is padded may not hold, stays float; the rest becomes an integer operator."""
@@ -114,6 +115,18 @@ class _Preparation:
             given = dict(zip(PADDING_ARGUMENTS, args, strict=False)) | kwargs
             number = given.get("constant_values", 0)
             return (layer if isinstance(number, int | float) and number == 0 else apart)(*args, **kwargs)
+
+        return call
+
+    def _unless_whole(self, layer: Any) -> Callable[..., Any]:
+        """Wrapped, where it reads anything but whole numbers and masks."""
+        wrapped = functools.cache(lambda: self._wrapped(layer))
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            import tensorflow as tf
+
+            rounds = any(tensor.dtype.is_floating for tensor in tf.nest.flatten(args))
+            return (wrapped() if rounds else layer)(*args, **kwargs)
 
         return call
 
@@ -135,6 +148,8 @@ class _Preparation:
         if type(layer).__name__.startswith("Separable"):
             wrapper = rounded_separable_class()(layer, config, activation_quantizer())
             self.ranges.append(lambda: (wrapper.between, wrapper.between_vars))
+        elif layer.name in self._layout.aligns:
+            wrapper = aligned_join_class()(layer, config)
         else:
             wrapper = QuantizeWrapperV2(layer, config)
         if config.output is not None:
@@ -143,7 +158,7 @@ class _Preparation:
         wrapper.supports_masking, wrapper.compute_mask = layer.supports_masking, layer.compute_mask
         # The wrapper's call takes any keyword, so Keras would hand it the mask, and it would hand it on to a layer that knows none.
         wrapper._call_spec._expects_mask_arg = layer._call_spec.expects_mask_arg
-        return self._surrounded(wrapper, after)
+        return self._aligned(wrapper) if layer.name in self._layout.aligns else self._surrounded(wrapper, after)
 
     def _weights(self, layer: Any) -> dict[str, Any]:
         kinds = KERNEL_GRANULARITY.get(type(layer).__name__, {})
@@ -152,6 +167,17 @@ class _Preparation:
             attribute: transposed_kernel_quantizer() if kind == "transposed" else kernel_quantizer(kind)
             for attribute, kind in kinds.items()
         }
+
+    def _aligned(self, join: Any) -> Callable[..., Any]:
+        """Call a join that rounds by itself what is not rounded yet; its output counts as rounded."""
+
+        def call(tensors: Any) -> Any:
+            join.own = frozenset(place for place, tensor in enumerate(tensors) if id(tensor) in self._settled)
+            output = join(tensors)
+            self._settled[id(output)] = output
+            return output
+
+        return call
 
     def _surrounded(self, layer: Any, after: Iterable[Any]) -> Callable[..., Any]:
         """Call the layer on rounded inputs, then what comes after; its output counts as rounded."""
@@ -194,10 +220,8 @@ class _Preparation:
         return call
 
     def _entered(self, tensor: Any) -> Any:
-        """The tensor rounded, once for all that read it."""
-        import tensorflow as tf
-
-        if not tf.keras.backend.is_keras_tensor(tensor) or not tensor.dtype.is_floating or id(tensor) in self._settled:
+        """The tensor rounded, once for all that read it; what is none (a number, a slice's None) is given back."""
+        if not hasattr(tensor, "_keras_history") or not tensor.dtype.is_floating or id(tensor) in self._settled:
             return tensor
         if id(tensor) not in self._rounded:
             source = tensor._keras_history.layer

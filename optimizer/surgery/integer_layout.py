@@ -86,6 +86,9 @@ PASSINGS = frozenset(
         "ZeroPadding2D",
     }
 )
+PASSING_FUNCTIONS = frozenset(
+    {"compat.v1.transpose", "expand_dims", "identity", "reshape", "split", "squeeze", "stop_gradient", "transpose"}
+)
 RECURRENT = frozenset({"Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", "LSTM", "RNN", "SimpleRNN"})
 FIXED_ACTIVATIONS = frozenset({"sigmoid", "softmax", "tanh"})
 FUSED_ACTIVATIONS = frozenset({"relu", "relu6"})
@@ -100,16 +103,19 @@ TRAINED_WITH_NORMALIZATION = frozenset({"Conv2D", "DepthwiseConv2D"})
 """A BatchNormalization after these is trained with them and folded by the converter; after other kernels it is folded before, for the
 converter cannot look through the reshapes around them."""
 SHARES_INPUT = "it joins an input of the model that layers which stay float read too"
+MOVES_FLOATS = "it moves what stays float"
 BETWEEN_FLOATS = "it stands between layers that stay float"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """The role of each layer, why some stay float, and whose output is rounded where the layer ends."""
+    """The role of each layer, why some stay float, whose output is rounded where the layer ends, and which layers round what they join."""
 
     roles: Mapping[str, Role]
     reasons: Mapping[str, str]
     rounds: frozenset[str]
+    aligns: frozenset[str] = frozenset()
+    """Each Concatenate that rounds to its own range what it reads and nobody rounded before."""
 
 
 def integer_layout(wiring: Wiring, skipped: Collection[str] = ()) -> Layout:
@@ -128,8 +134,10 @@ def integer_layout(wiring: Wiring, skipped: Collection[str] = ()) -> Layout:
         if apart or "'LSTM'" in str(layer.config.get("layer", "")) or (name in skipped and layer.parameters):
             roles[name] = Role.APART
     _release_between_floats(wiring, roles, reasons)
+    aligns = _aligning(wiring, roles, reasons)
     rounds = {name for name, role in roles.items() if role in (Role.KERNEL, Role.OUTPUT) and _ends_here(name, wiring, roles)}
-    return Layout(roles=roles, reasons=reasons, rounds=frozenset(rounds | _joined_with_rounded(wiring, roles, rounds)))
+    rounds |= _joined_with_rounded(wiring, roles, rounds)
+    return Layout(roles=roles, reasons=reasons, rounds=frozenset(rounds | aligns), aligns=frozenset(aligns))
 
 
 def _obstacle(layer: LayerSummary, wiring: Wiring, skipped: Collection[str]) -> str:
@@ -146,6 +154,8 @@ def _obstacle(layer: LayerSummary, wiring: Wiring, skipped: Collection[str]) -> 
         activation = layer.activation if kind == "Activation" else "softmax"
         return "" if activation in INTEGER_ACTIVATIONS else f"there is no integer operator for the activation {activation}"
     if kind == "ReLU":
+        return ""
+    if _moves(layer):
         return ""
     if kind not in KERNELS | OUTPUTS | PASSINGS:
         return f"there is no fake quantization for {kind}"
@@ -166,14 +176,39 @@ def _shares_input(name: str, wiring: Wiring, reasons: Collection[str]) -> bool:
     return shared and wiring.layers[name].class_name == "Concatenate"
 
 
+def _moves(layer: LayerSummary) -> bool:
+    """Whether the layer is a function that gives numbers of what it reads, in other places."""
+    return layer.class_name == "SlicingOpLambda" or (
+        layer.class_name == "TFOpLambda" and layer.config.get("function") in PASSING_FUNCTIONS
+    )
+
+
 def _takes_one_scale(layer: LayerSummary) -> bool:
     return layer.class_name in ONE_SCALE or layer.config.get("function") in ONE_SCALE_FUNCTIONS
+
+
+def _aligning(wiring: Wiring, roles: dict[str, Role], reasons: dict[str, str]) -> set[str]:
+    """Each Concatenate that reads what a layer that stays float gives. The converter brings to one scale what integer operators give, but not
+    that, and refuses the model; and what only moves it must not be rounded before, for the converter takes the first of two roundings."""
+    found: set[str] = set()
+    for name, role in roles.items():
+        if wiring.layers[name].class_name == "Concatenate" and role is Role.OUTPUT:
+            for source in wiring.inbound[name]:
+                moving = []
+                while roles.get(source) is Role.PASSING and (before := wiring.only_source(source)) is not None:
+                    moving.append(source)
+                    source = before.name
+                if roles.get(source) in (Role.FLOAT, Role.APART):
+                    found.add(name)
+                    roles.update(dict.fromkeys(moving, Role.FLOAT))
+                    reasons.update(dict.fromkeys(moving, MOVES_FLOATS))
+    return found
 
 
 def _has_fixed_range(name: str, wiring: Wiring) -> bool:
     """Whether what `name` gives comes from such an activation, with nothing but moving between."""
     layer: LayerSummary | None = wiring.layers.get(name)
-    while layer is not None and layer.class_name in PASSINGS:
+    while layer is not None and (layer.class_name in PASSINGS or _moves(layer)):
         layer = wiring.only_source(layer.name)
     return layer is not None and (layer.activation in FIXED_ACTIVATIONS or layer.class_name == "Softmax")
 
@@ -182,7 +217,7 @@ def _role(layer: LayerSummary) -> Role:
     kind = layer.class_name
     if kind in KERNELS:
         return Role.KERNEL
-    if kind in PASSINGS:
+    if kind in PASSINGS or _moves(layer):
         return Role.PASSING
     activation = layer.activation if kind == "Activation" else "softmax" if kind == "Softmax" else ""
     if activation in FIXED_ACTIVATIONS:
@@ -191,16 +226,26 @@ def _role(layer: LayerSummary) -> Role:
 
 
 def _release_between_floats(wiring: Wiring, roles: dict[str, Role], reasons: dict[str, str]) -> None:
-    """Layers without weights whose neighbours all stay float gain nothing from rounding and would lose accuracy."""
-    changed = True
-    while changed:
-        changed = False
-        for name, role in roles.items():
-            if role in (Role.OUTPUT, Role.FIXED, Role.PASSING) and not wiring.layers[name].parameters:
-                sources, readers = wiring.inbound[name], wiring.readers.get(name, ())
-                if all(roles.get(other) in (Role.FLOAT, Role.APART) for other in (*sources, *readers)) and sources:
-                    roles[name], reasons[name] = Role.FLOAT, BETWEEN_FLOATS
-                    changed = True
+    """Groups of layers without weights whose neighbours all stay float gain nothing from rounding and would lose accuracy."""
+    waiting = {
+        name
+        for name, role in roles.items()
+        if role in (Role.OUTPUT, Role.FIXED, Role.PASSING) and not wiring.layers[name].parameters
+    }
+    while waiting:
+        group, around, front = set[str](), set[str](), [waiting.pop()]
+        while front:
+            name = front.pop()
+            group.add(name)
+            for other in (*wiring.inbound[name], *wiring.readers.get(name, ())):
+                if other in waiting:
+                    waiting.remove(other)
+                    front.append(other)
+                elif other not in group:
+                    around.add(other)
+        if around and all(roles.get(name) in (Role.FLOAT, Role.APART) for name in around):
+            for name in group:
+                roles[name], reasons[name] = Role.FLOAT, BETWEEN_FLOATS
 
 
 def _ends_here(name: str, wiring: Wiring, roles: Mapping[str, Role]) -> bool:

@@ -34,7 +34,7 @@ CELLS = {name: ("int8 weights" if name in SLOW else OTHERS[number % len(OTHERS)]
 TRAINED = (
     "depthwise", "separable", "separable_in_one_dimension", "one_dimension", "transposed", "normalization_first", "dense_normalized",
     "functions_as_layers", "squeeze_and_excite", "activations", "masked_mean", "convolution_and_lstm", "transformer", "nested_and_shared",
-    "shared_convolution_and_normalization", "local", "three_dimensions", "fixed_ranges_joined",
+    "shared_convolution_and_normalization", "local", "three_dimensions", "fixed_ranges_joined", "floats_and_slices_joined",
 )  # fmt: skip
 # What broke once in another recipe than the one that a member gets in turn.
 ONCE_BROKEN = (
