@@ -15,11 +15,7 @@ def aligned_join_class() -> Any:
     class AlignedJoin(QuantizeWrapperV2):  # type: ignore[misc]
         """Around a Concatenate whose output is rounded; `own` are the places of inputs that are rounded already, which the converter aligns."""
 
-        def __init__(self, layer: Any, quantize_config: Any) -> None:
-            super().__init__(layer, quantize_config)
-            self.own: frozenset[int] = frozenset()
-
-        def call(self, inputs: Any, training: Any = None) -> Any:
+        def call(self, inputs: Any, own: tuple[int, ...] = (), training: Any = None) -> Any:
             (quantizer,), ranges = self._output_quantizers, self._output_quantizer_vars
             joined = self.layer(inputs)
             quantizer(joined, training, weights=ranges)
@@ -31,7 +27,7 @@ def aligned_join_class() -> Any:
             def align(tensor: Any) -> Any:
                 return tf.quantization.fake_quant_with_min_max_vars(tensor, low, high)
 
-            parts = [tensor if place in self.own else align(tensor) for place, tensor in enumerate(inputs)]
+            parts = [tensor if place in own else align(tensor) for place, tensor in enumerate(inputs)]
             return align(self.layer(parts))
 
     return AlignedJoin

@@ -172,8 +172,7 @@ class _Preparation:
         """Call a join that rounds by itself what is not rounded yet; its output counts as rounded."""
 
         def call(tensors: Any) -> Any:
-            join.own = frozenset(place for place, tensor in enumerate(tensors) if id(tensor) in self._settled)
-            output = join(tensors)
+            output = join(tensors, own=tuple(place for place, tensor in enumerate(tensors) if id(tensor) in self._settled))
             self._settled[id(output)] = output
             return output
 
