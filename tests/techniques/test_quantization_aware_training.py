@@ -137,3 +137,22 @@ def test_no_tensor_takes_the_range_of_another(context: RunContext, body: Any) ->
     result = QuantizationAwareTraining(epochs=1, learning_rate=1e-7).apply(context.original, context)
     wanted, given = np.asarray(result.keras(x, training=False)), run(final_conversion(result), [(x, None)])
     assert np.linalg.norm(wanted - given) < 0.15 * np.linalg.norm(wanted - wanted.mean(axis=0))
+
+
+def test_a_join_that_is_called_twice_knows_which_inputs_are_rounded_each_time(context: RunContext) -> None:
+    """The converter refuses a join that takes the places of one call's float inputs for those of the other."""
+
+    def body(layers: Any, inputs: Any) -> Any:
+        import tensorflow as tf
+
+        join = layers.Concatenate()
+        integer, wave = layers.Conv2D(4, 3)(inputs), tf.sin(layers.Conv2D(4, 3)(inputs))
+        parts = join([integer, wave]), join([wave, integer])
+        return layers.Add()([layers.Conv2D(4, 3)(part) for part in parts])
+
+    context, _ = trained(context, body)
+    result = QuantizationAwareTraining(epochs=1, batch_size=64, learning_rate=1e-4).apply(context.original, context)
+    file = LiteRTFile(final_conversion(result))
+    joins = [operator for operator in file.operators if operator.name == "CONCATENATION"]
+    assert len(joins) == 2
+    assert all(file.type_name(file.model.subgraphs[0].tensors[join.outputs[0]].type) == "INT8" for join in joins)
