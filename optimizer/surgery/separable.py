@@ -13,7 +13,7 @@ def rounded_separable_class() -> Any:
     from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapperV2
 
     class RoundedSeparable(QuantizeWrapperV2):  # type: ignore[misc]
-        """Around a SeparableConv1D or SeparableConv2D with channels last, linear activation and no causal padding."""
+        """Around a SeparableConv1D or SeparableConv2D with channels last, an activation that the converter fuses (ReLU, ReLU6 or none) and no causal padding."""
 
         def __init__(self, layer: Any, quantize_config: Any, between: Any) -> None:
             super().__init__(layer, quantize_config)
@@ -37,7 +37,7 @@ def rounded_separable_class() -> Any:
             x = tf.nn.conv2d(x, pointwise, 1, "VALID")
             if layer.use_bias:
                 x = tf.nn.bias_add(x, layer.bias)
-            x = tf.squeeze(x, 1) if flat else x
+            x = layer.activation(tf.squeeze(x, 1) if flat else x)
             return self._output_quantizers[0](x, training, weights=self._output_quantizer_vars) if self._output_quantizers else x
 
     return RoundedSeparable
