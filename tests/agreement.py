@@ -98,13 +98,13 @@ def _difference(model: Any, context: Any) -> tuple[float, float, float]:
     inputs = context.data.inputs(context.data.dataset.calibration.x[:8])
     expected = np.asarray(model.keras(inputs, training=False), np.float64)
     given = run(model.content, [(inputs, None)]).reshape(expected.shape)
-    others = (given, _rounded(model.keras, inputs), expected.mean(axis=0, keepdims=True))
+    others = (given, rounded_outputs(model.keras, inputs), expected.mean(axis=0, keepdims=True))
     difference, sensitivity, spread = (float(np.linalg.norm(expected - other)) for other in others)
     telling = max(spread, 1e-12)
     return difference / telling, sensitivity / telling, spread / max(float(np.linalg.norm(expected)), 1e-12)
 
 
-def _rounded(keras: Any, inputs: Any) -> Any:
+def rounded_outputs(keras: Any, inputs: Any) -> Any:
     """The model's outputs with every kernel and every layer's output moved at random by up to half a step of int8."""
     import tensorflow as tf
 
