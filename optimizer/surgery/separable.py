@@ -13,7 +13,7 @@ def rounded_separable_class() -> Any:
     from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapperV2
 
     class RoundedSeparable(QuantizeWrapperV2):  # type: ignore[misc]
-        """Around a SeparableConv1D or SeparableConv2D with channels last, an activation that the converter fuses (ReLU, ReLU6 or none) and no causal padding."""
+        """Around a SeparableConv1D or SeparableConv2D: channels last, no causal padding, and an activation that the converter fuses (or none)."""
 
         def __init__(self, layer: Any, quantize_config: Any, between: Any) -> None:
             super().__init__(layer, quantize_config)
