@@ -10,6 +10,7 @@ from typing import Any
 from optimizer.conversion import FEWEST_WEIGHTS
 from optimizer.kernel_location import GATES
 from optimizer.litert_quantization import FULLY_INTEGER_OPERATORS
+from optimizer.sources.masks import RECURRENT_LAYERS, hands_masks_on, makes_a_mask
 from optimizer.sources.summary import Finding, LayerSummary, ModelSummary, Verdict
 
 INT4_LAYERS = frozenset({"Conv1D", "Conv2D", "Dense", "Embedding"})
@@ -27,16 +28,8 @@ BY_THE_CONVERTER = QUANTIZED_LAYERS | {
 }
 """TensorFlow's converter stores these in int8 where activations are int8 and nothing loops."""
 FLOAT_ONLY = frozenset({"Conv3D", "Conv3DTranspose"})
-RECURRENT_LAYERS = frozenset({"LSTM", "GRU", "SimpleRNN", "Bidirectional", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
 LOOPING = RECURRENT_LAYERS - {"LSTM", "Bidirectional"}
 WRAPPERS = frozenset({"Bidirectional", "TimeDistributed"})
-MASKS_HANDED_ON = RECURRENT_LAYERS | {
-    "Activation", "ActivityRegularization", "Add", "AlphaDropout", "Average", "BatchNormalization", "Concatenate", "Dense", "Dropout", "ELU",
-    "GaussianDropout", "GaussianNoise", "GroupNormalization", "InputLayer", "LayerNormalization", "LeakyReLU", "Masking", "Maximum",
-    "Minimum", "MultiHeadAttention", "Multiply", "PReLU", "ReLU", "Softmax", "SpatialDropout1D", "Subtract", "TimeDistributed",
-    "UnitNormalization",
-}  # fmt: skip
-"""tf-keras layers that give a mask on; all others drop it, and a recurrent layer that gives its last step only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,21 +113,13 @@ def _given_masks(model: ModelSummary) -> set[str]:
         giving = {
             layer.name
             for layer in model.layers
-            if layer.class_name == "Masking" or layer.config.get("mask_zero") or (layer.name in given and _hands_masks_on(layer))
+            if makes_a_mask(layer.class_name, layer.config)
+            or (layer.name in given and hands_masks_on(layer.class_name, layer.config))
         }
         found = {layer.name for layer in model.layers if not giving.isdisjoint(layer.inbound)}
         if found == given:
             return given
         given = found
-
-
-def _hands_masks_on(layer: LayerSummary) -> bool:
-    config: Any = layer.config
-    if layer.class_name == "Bidirectional":
-        config = (config.get("layer") or {}).get("config") or {}
-    return layer.class_name in MASKS_HANDED_ON and (
-        layer.class_name not in RECURRENT_LAYERS or bool(config.get("return_sequences"))
-    )
 
 
 def _loops(class_name: str, config: Mapping[str, Any], *, masked: bool) -> bool:

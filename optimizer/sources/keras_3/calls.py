@@ -31,8 +31,6 @@ MASKED = RECURRENT | frozenset(
 )
 FROZEN = MODELS | {"BatchNormalization"}
 """What people call with training=False so that it stays as it is while the rest is trained."""
-IMPLICIT = ("query_mask", "value_mask", "key_mask")
-"""Masks that tf-keras carries along with the tensors themselves."""
 
 
 def plain_call(source: SourceLayer) -> Arguments:
@@ -50,7 +48,7 @@ def plain_call(source: SourceLayer) -> Arguments:
 
 
 def _says_something(key: str, value: Any, source: SourceLayer) -> bool:
-    if value is None or key in IMPLICIT:
+    if value is None:
         return False
     if key == "mask":
         return source.class_name in MASKED and any(item is not None for item in (value if isinstance(value, list) else [value]))

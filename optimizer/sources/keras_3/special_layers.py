@@ -7,7 +7,8 @@ from typing import Any
 
 from optimizer.sources.keras_3.activations import is_known
 from optimizer.sources.keras_3.calls import plain_call
-from optimizer.sources.keras_3.layers import activate_with, general_settings, same_layer
+from optimizer.sources.keras_3.layers import activate_with, general_settings, same_layer, shared_settings
+from optimizer.sources.keras_3.masking import with_one_mask
 from optimizer.sources.keras_3.parts import Builder, Part, Parts, SourceLayer, Tensor, layer
 from optimizer.sources.keras_3.serialized import dtype_name, plain_setting
 
@@ -58,15 +59,16 @@ def discretization(source: SourceLayer) -> Parts:
 
 @layer("MultiHeadAttention")
 def multi_head_attention(source: SourceLayer) -> Parts:
-    """tf-keras reads the shapes of query, value and key from the config."""
-    parts = same_layer(source)
+    """tf-keras reads the shapes of query, value and key from the config, and knows one mask that is given, of (batch, queries, keys)."""
+    builder = Builder(source)
     call = plain_call(source)
     shapes = {"query": call.args[0], "value": call.kwargs.get("value"), "key": call.kwargs.get("key") or call.kwargs.get("value")}
-    config = dict(parts.parts[0].config)
+    config = shared_settings(source)
     for name, value in shapes.items():
         known = value.shape if isinstance(value, Tensor) else None
         config[f"{name}_shape"] = None if known is None else list(known)
-    return Parts(parts=(dataclasses.replace(parts.parts[0], config=config),), note=parts.note)
+    builder.own("MultiHeadAttention", config, with_one_mask(builder, call))
+    return builder.done()
 
 
 @layer("RandomCrop")

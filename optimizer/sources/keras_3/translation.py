@@ -10,9 +10,10 @@ from typing import Any
 from optimizer.errors import InputError
 from optimizer.sources.keras_3 import augmentation, expressions, operations, special_layers, wrappers  # noqa: F401 (they register translators)
 from optimizer.sources.keras_3.calls import plain_call
-from optimizer.sources.keras_3.emission import OPERATORS, Names, emit
+from optimizer.sources.keras_3.emission import Names, emit
 from optimizer.sources.keras_3.layers import translate_layer
-from optimizer.sources.keras_3.parts import Arguments, Inner, Part, Parts, SourceLayer, Tensor, flat
+from optimizer.sources.keras_3.masking import CarriedMasks, makes_masks, without_mask
+from optimizer.sources.keras_3.parts import Arguments, Part, Parts, SourceLayer, Tensor, flat
 from optimizer.sources.keras_3.reading import fault, read_calls, read_ends
 from optimizer.sources.keras_3.serialized import dtype_name
 from optimizer.sources.limits import MAX_LAYERS, MAX_NAME_LENGTH
@@ -59,7 +60,7 @@ def translate(config: Mapping[str, Any], place: str) -> Translation:
     Raises:
         InputError: NOT_TRANSLATABLE with the layer's name where tf-keras has nothing that does the same, SUBCLASSED, BAD_CONFIG.
     """
-    models = _Models(place, masked=_makes_masks(config))
+    models = _Models(place, masked=makes_masks(config))
     try:
         record = models.model(config, (), "")
     except InputError:
@@ -93,13 +94,18 @@ class _Models:
             ends = (read_ends(config.get("input_layers"), where), read_ends(config.get("output_layers"), where))
         names = Names(source.name for source in sources)
         translated: list[tuple[SourceLayer, Parts]] = []
+        levels: list[tuple[tuple[str, str], ...]] = []
         counts: dict[str, int] = {}
         for source, stored in zip(sources, _padded(config["layers"], sources), strict=True):
             level = (*folders, (_folder(source, counts), source.name))
-            parts = self._parts(source, stored, level, f"{prefix}{names.own(source.name)}/")
+            translated.append((source, self._parts(source, stored, level, f"{prefix}{names.own(source.name)}/")))
+            levels.append(level)
             if names.own(source.name) != source.name:
                 self.notes.append(f"The layer {source.name} is called {names.own(source.name)}: TensorFlow takes no such name.")
-            translated.append((source, parts))
+        if self.masked:
+            masks = CarriedMasks.of(translated, fed=bool(prefix))
+            translated = [(source, masks.told(source, parts)) for source, parts in translated]
+        for (source, parts), level in zip(translated, levels, strict=True):
             names.add(source, parts)
             self._remember(source, parts, level, names, prefix)
         return emit(record, translated, ends, names, self.place)
@@ -107,7 +113,7 @@ class _Models:
     def _parts(self, source: SourceLayer, stored: Mapping[str, Any], folders: tuple[tuple[str, str], ...], prefix: str) -> Parts:
         if source.class_name not in MODELS:
             parts = translate_layer(source)
-            return _without_mask(parts) if self.masked and source.is_operation else parts
+            return without_mask(parts) if self.masked and source.is_operation else parts
         inner = self.model(stored, folders, prefix)
         calls = tuple(_flat_input(plain_call(dataclasses.replace(source, calls=(call,))), stored) for call in source.calls)
         return Parts(parts=(Part(class_name=inner["class_name"], config=inner["config"], calls=calls),))
@@ -175,23 +181,6 @@ class _Models:
             tensor = Tensor(layer=before.name, shape=source.build_shape or (tuple(shape) if shape else None))
             chained.append(dataclasses.replace(source, calls=(Arguments(args=(tensor,)),)))
         return chained
-
-
-def _makes_masks(value: Any) -> bool:
-    """Whether a layer anywhere in a model says which steps count."""
-    if isinstance(value, Mapping):
-        return value.get("class_name") == "Masking" or value.get("mask_zero") is True or any(map(_makes_masks, value.values()))
-    return isinstance(value, list) and any(map(_makes_masks, value))
-
-
-def _without_mask(parts: Parts) -> Parts:
-    """Operations of Keras 3 drop masks, as functions do in tf-keras; layers that stand for them would hand them on."""
-    last = parts.parts[-1]
-    if last.class_name in OPERATORS:
-        return parts
-    calls = tuple(Arguments(args=(Inner(part=last.suffix),)) for _ in last.calls)
-    end = Part(class_name="TFOpLambda", config={"function": "identity"}, calls=calls, suffix="identity")
-    return dataclasses.replace(parts, parts=(*parts.parts, end))
 
 
 def _padded(records: list[Any], sources: list[SourceLayer]) -> list[Any]:

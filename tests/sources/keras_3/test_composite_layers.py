@@ -9,6 +9,8 @@ import pytest
 
 from optimizer.errors import InputError
 from optimizer.sources.keras_3.agreement import Agreement
+from optimizer.sources.keras_3.samples import random_samples
+from optimizer.sources.preflight import read_model_summary
 
 
 def merged(name: str, **settings: Any) -> Callable[[Any], Any]:
@@ -60,6 +62,76 @@ def masked(keras: Any) -> Any:
     return keras.Model(inputs, layers.GlobalAveragePooling1D()(x))
 
 
+def words(make: Callable[[Any, Any, Any, Any], Any]) -> Callable[[Any], Any]:
+    """A model of two sequences, one masked and one not, both embedded; the samples are padded."""
+
+    def build(keras: Any) -> Any:
+        layers = keras.layers
+        inputs = [keras.Input((8,), dtype="int32"), keras.Input((8,), dtype="int32")]
+        masked, plain = (layers.Embedding(9, 4, mask_zero=zero)(x) for zero, x in zip((True, False), inputs, strict=True))
+        return keras.Model(inputs, make(keras, layers, masked, plain))
+
+    return build
+
+
+def attended(layers: Any, x: Any) -> Any:
+    return layers.Flatten()(layers.MultiHeadAttention(2, 3)(x, x))
+
+
+def block(layers: Any, x: Any) -> Any:
+    """In Keras 3 the mask ends here: the attention takes it off its input, which is then added without one."""
+    x = layers.LayerNormalization()(layers.Add()([x, layers.MultiHeadAttention(2, 3)(layers.Dropout(0.1)(x), x)]))
+    return layers.LayerNormalization()(layers.Add()([x, layers.Dense(4)(layers.Dense(6, activation="relu")(x))]))
+
+
+def with_masks_of_two(keras: Any) -> Any:
+    layers = keras.layers
+    inputs = [keras.Input((8,), dtype="int32"), keras.Input((8, 4))]
+    both = layers.Add()([layers.Embedding(9, 4, mask_zero=True)(inputs[0]), layers.Masking(0.0)(inputs[1])])
+    return keras.Model(inputs, [attended(layers, both), layers.GRU(3)(both)])
+
+
+def with_a_masked_model_inside(keras: Any) -> Any:
+    layers = keras.layers
+    steps = keras.Input((8, 4))
+    inner = keras.Model(steps, layers.GRU(3, return_sequences=True)(layers.Dense(3)(steps)))
+    inputs = keras.Input((8,), dtype="int32")
+    x = layers.Embedding(9, 4, mask_zero=True)(inputs)
+    return keras.Model(inputs, [layers.GlobalAveragePooling1D()(inner(x)), attended(layers, inner(layers.Conv1D(4, 1)(x)))])
+
+
+def in_a_chain(*make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A Sequential, which writes no masks down."""
+    return lambda keras: keras.Sequential(
+        [keras.Input((8, 4)), keras.layers.Masking(0.0), *(layer(keras.layers) for layer in make)]
+    )
+
+
+MASKED_BUILDS: dict[str, Callable[[Any], Any]] = {
+    "a masked and a plain one, averaged": words(lambda keras, layers, x, y: layers.GlobalAveragePooling1D()(layers.Add()([x, y]))),
+    "a masked and a plain one, attended": words(lambda keras, layers, x, y: attended(layers, layers.Add()([x, y]))),
+    "a masked and a plain one, joined": words(lambda keras, layers, x, y: layers.LSTM(3)(layers.Concatenate()([x, y]))),
+    "a masked one and its convolution": words(lambda keras, layers, x, y: layers.LSTM(3)(layers.Add()([x, layers.Conv1D(4, 3, padding="same")(x)]))),
+    "query and value": words(lambda keras, layers, x, y: layers.Flatten()(layers.MultiHeadAttention(2, 3)(y, x))),
+    "attention of Keras": words(lambda keras, layers, x, y: layers.Attention()([layers.Add()([x, y]), x])),
+    "handed on by an identity": words(lambda keras, layers, x, y: attended(layers, layers.Identity()(x))),
+    "an activation of several layers": words(lambda keras, layers, x, y: attended(layers, layers.Dense(4, activation="hard_silu")(x))),
+    "a mask of the values": words(
+        lambda keras, layers, x, y: layers.Flatten()(layers.MultiHeadAttention(2, 3)(y, y, value_mask=y[:, :, 0] > 0.3))
+    ),
+    "a mask of the query, which does nothing": words(
+        lambda keras, layers, x, y: layers.Flatten()(layers.MultiHeadAttention(2, 3)(y, y, query_mask=y[:, :, 0] > 0.3))
+    ),
+    "two masks": with_masks_of_two,
+    "blocks of a transformer": words(lambda keras, layers, x, y: layers.GlobalAveragePooling1D()(block(layers, block(layers, x)))),
+    "a model inside": with_a_masked_model_inside,
+    "chain with a rescaling": in_a_chain(lambda layers: layers.Rescaling(2.0), lambda layers: layers.LSTM(3)),
+    "chain with an activation of several layers": in_a_chain(
+        lambda layers: layers.Dense(4, activation="hard_silu"), lambda layers: layers.GlobalAveragePooling1D()
+    ),
+    "chain that drops the mask": in_a_chain(lambda layers: layers.Conv1D(3, 2), lambda layers: layers.GRU(3)),
+}  # fmt: skip
+
 BUILDS: dict[str, Callable[[Any], Any]] = {
     **{name: merged(name) for name in ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")},
     "Concatenate of steps": merged("Concatenate", axis=1),
@@ -84,10 +156,11 @@ BUILDS: dict[str, Callable[[Any], Any]] = {
     "states": with_states,
     "encoder and decoder": encoder_and_decoder,
     "masks": masked,
+    **MASKED_BUILDS,
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:You passed `rms_scaling=True`")
+@pytest.mark.filterwarnings("ignore:You passed `rms_scaling=True`", "ignore:Layer .* was passed an input with a mask")
 @pytest.mark.parametrize("extension", ["keras", "h5"])
 @pytest.mark.parametrize("name", BUILDS)
 def test_a_composite_layer_computes_the_same(name: str, extension: str, keras: Any, agreement: Callable[..., Agreement]) -> None:
@@ -95,6 +168,15 @@ def test_a_composite_layer_computes_the_same(name: str, extension: str, keras: A
     if extension == "keras":
         assert found.relative is not None, found.reason
     assert (found.relative or 0.0) < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
+def test_samples_of_a_model_with_masks_are_padded(keras: Any, saved: Callable[..., Any]) -> None:
+    path = saved(BUILDS["two masks"](keras))
+    words_, vectors = random_samples(read_model_summary(path, name=path.name), 0) or []
+    assert [int((row == 0).all(axis=-1).sum()) for row in vectors] == [0, 2, 4]
+    assert (words_[1, 6:] == 0).all()
+    assert (words_[2, 4:] == 0).all()
 
 
 def test_a_pipeline_of_preprocessing_becomes_its_layers(keras: Any, agreement: Callable[..., Agreement]) -> None:
