@@ -28,8 +28,9 @@ def task_loss(data: PreparedData) -> Loss:
     if data.task is Task.MULTI_LABEL:
         binary = tf.keras.losses.BinaryCrossentropy(from_logits=data.from_logits)
         return lambda inputs, targets, outputs: binary(targets, outputs)
+    values = tf.math.sigmoid if data.task is Task.RECONSTRUCTION and data.from_logits else tf.identity
     return lambda inputs, targets, outputs: tf.reduce_mean(
-        tf.math.squared_difference(tf.reshape(targets, tf.shape(outputs)), outputs)
+        tf.math.squared_difference(tf.reshape(targets, tf.shape(outputs)), values(outputs))
     )
 
 

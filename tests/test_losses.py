@@ -25,6 +25,8 @@ def prepared(digits: PreparedData, task: Task, shape: Any, **settings: Any) -> P
         (Task.PER_STEP, (2, 2), {"independent": True}, [[1, IGNORED]], [[[0.5, 0.5], [0.9, 0.1]]], np.log(2)),
         (Task.PER_STEP, (2, 1), {}, [[1, IGNORED]], [[[0.5], [0.9]]], np.log(2)),
         (Task.PER_STEP, (2, 1), {}, [[IGNORED, IGNORED]], [[[0.5], [0.9]]], 0.0),
+        (Task.RECONSTRUCTION, (2,), {}, np.float32([[1.0, 0.0]]), [[0.5, 0.0]], 0.125),
+        (Task.RECONSTRUCTION, (2,), {"from_logits": True}, np.float32([[1.0, 0.5]]), [[0.0, 0.0]], 0.125),
     ],
     ids=str,
 )

@@ -106,7 +106,8 @@ def score(
         return _accuracy(outputs, data, split)
     if data.task is Task.UNLABELLED:
         return _likeness(outputs, data, outputs if baseline_outputs is None else baseline_outputs)
-    difference = outputs.reshape((len(outputs), -1)) - _flat_targets(data, split)
+    values = 1 / (1 + np.exp(-np.clip(outputs, -50, 50))) if data.from_logits else outputs
+    difference = values.reshape((len(outputs), -1)) - _flat_targets(data, split)
     if data.task is Task.REGRESSION:
         return _mean_error("mae", np.abs(difference), outputs)
     quality = _mean_error("mse", np.square(difference), outputs)

@@ -78,7 +78,7 @@ def _asked_reconstruction(case: Matching) -> Found:
     if case.units != int(np.prod(case.input_shape)):
         received = f"{in_words(case.input_shape)} in, {in_words(case.output_shape)} out"
         raise case.mismatch("a model that gives back as many numbers as it takes", received, "Choose another task.")
-    return Found(dataset=case.dataset, task=Task.RECONSTRUCTION) if case.dataset.labels == "none" else reconstruction(case)
+    return reconstruction(case)
 
 
 def _asked_per_step(case: Matching) -> Found:

@@ -22,7 +22,7 @@ class LossFamily(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class CompiledLoss:
-    """The loss in the file: its family, the name that told it, and whether it takes logits (None where the file does not say)."""
+    """The loss in the file: its family, the name that told it, and whether it takes logits (None where neither the file nor Keras says)."""
 
     family: LossFamily
     name: str = ""
@@ -43,6 +43,11 @@ JOINED = (
     ("cross_entropy", "crossentropy"), ("io_u", "iou"), ("log_cosh", "logcosh"), ("log_loss", "logloss"), ("multi_label", "multilabel"),
     ("multi_class", "multiclass"), ("smooth_l1", "smoothl1"),
 )  # fmt: skip
+OF_PROBABILITIES = frozenset({
+    "binarycrossentropy", "binaryfocalcrossentropy", "categoricalcrossentropy", "categoricalfocalcrossentropy", "sparsecategoricalcrossentropy",
+    "kldivergence", "kullbackleiblerdivergence", "kld",
+})  # fmt: skip
+"""Losses of Keras's own, as functions or classes, which take probabilities unless they are told otherwise."""
 
 
 def family_of(name: str) -> LossFamily:
@@ -70,7 +75,8 @@ def compiled_loss(training_config: Mapping[str, Any], output: int = 0, output_na
     family = family_of(name)
     if family is LossFamily.UNKNOWN:
         family = _family_of_metrics(training_config.get("metrics"), output, output_name)
-    return CompiledLoss(family=family, name=name, from_logits=stored if isinstance(stored, bool) else None)
+    told = stored if isinstance(stored, bool) else False if name.replace("_", "").lower() in OF_PROBABILITIES else None
+    return CompiledLoss(family=family, name=name, from_logits=told)
 
 
 def _of_output(stored: Any, output: int, output_name: str) -> Any:

@@ -114,7 +114,8 @@ class PreparedData:
     """A data set matched to one model: task found, shapes agreed, scaling chosen.
 
     `input_shape` and `output_shape` are the model's, without the batch axis. `from_logits` is true where a classifier ends
-    without softmax or sigmoid; `independent` where each of its outputs is a yes or no of its own (sigmoid units).
+    without softmax or sigmoid, or an autoencoder's loss takes logits; `independent` where each of a classifier's outputs is a yes or no of its
+    own (sigmoid units).
     Where the model has several inputs, `joined` describes each in the model's order, and `input_shape` is that of the first. Where it has
     several outputs (`output_count`), `output` is the position of the one that the task is about, and `output_argument` what the .tflite's
     signature calls it.

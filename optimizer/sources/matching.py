@@ -76,8 +76,19 @@ class Matching:
 
     @property
     def gives_logits(self) -> bool:
-        """Whether the outputs are still to be brought between 0 and 1."""
-        return self.activation not in ("softmax", "sigmoid")
+        """Whether the outputs are still to be brought between 0 and 1: the activation tells, or else the loss."""
+        return self.activation not in ("softmax", "sigmoid") and self.loss.from_logits is not False
+
+    @property
+    def reading(self) -> tuple[str, ...]:
+        """How outputs without softmax or sigmoid are read, for people; nothing where they have one."""
+        if self.activation in ("softmax", "sigmoid"):
+            return ()
+        if not self.gives_logits:
+            told = f"and the loss {self.loss.name!r} takes probabilities; it is read as those."
+            return (f"The output ends in {self.activation}, {told}",)
+        yes = ": above 0 means yes" if self.width == 1 or self.says_yes_or_no else ""
+        return (f"The output ends in {self.activation}; it is read as logits{yes}.",)
 
     @property
     def place(self) -> str:

@@ -38,14 +38,13 @@ def per_step(case: Matching) -> Found:
     ignored = sum(int((y == IGNORED).sum()) for y in targets(dataset).values())
     if ignored and masked is None:
         notes.append(f"{ignored:,} steps have no class (a negative number, or {VOID}); they neither train nor count.")
-    if case.gives_logits:
-        notes.append(f"The output ends in {case.activation}; it is read as logits.")
+    notes.extend(case.reading)
     names = tuple(str(number) for number in range(classes))
     return Found(
         dataset=replace(dataset, labels="steps", class_names=names),
         task=Task.PER_STEP,
         from_logits=case.gives_logits,
-        independent=case.width > 1 and case.activation == "sigmoid",
+        independent=case.width > 1 and case.says_yes_or_no,
         notes=tuple(notes),
     )
 

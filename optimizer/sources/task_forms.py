@@ -22,13 +22,20 @@ from optimizer.sources.targets import (
 
 
 def reconstruction(case: Matching) -> Found:
-    """An autoencoder with labels: 0 and 1 mark normal and anomalous samples, other labels are of no use."""
-    dataset = case.dataset
+    """An autoencoder; where there are labels, 0 and 1 mark normal and anomalous samples, and others are of no use."""
+    dataset, notes = case.dataset, []
+    # Only a loss that takes logits tells that an autoencoder's outputs are such.
+    logits = case.loss.from_logits is True and case.activation != "sigmoid"
+    if logits:
+        notes.append(
+            f"The loss {case.loss.name!r} takes logits, so the outputs are brought between 0 and 1 before they are compared."
+        )
     if dataset.labels == "class" and class_range(dataset)[1] <= 1:
-        note = "The model gives back its input; labels 0 (normal) and 1 (anomaly) are used for the AUC only."
-        return Found(dataset=dataset, task=Task.RECONSTRUCTION, notes=(note,))
-    note = "The model gives back its input, so the labels are not used."
-    return Found(dataset=without_labels(dataset), task=Task.RECONSTRUCTION, notes=(note,))
+        notes.append("The model gives back its input; labels 0 (normal) and 1 (anomaly) are used for the AUC only.")
+    elif dataset.labels != "none":
+        notes.append("The model gives back its input, so the labels are not used.")
+        dataset = without_labels(dataset)
+    return Found(dataset=dataset, task=Task.RECONSTRUCTION, from_logits=logits, notes=tuple(notes))
 
 
 def require_training_labels(case: Matching) -> None:
@@ -63,9 +70,7 @@ def minus_or_plus_one(y: Array) -> bool:
 def two_classes(case: Matching) -> Found:
     """Class numbers 0 and 1 for one unit."""
     named = replace(case.dataset, class_names=names(case, 2))
-    note = "The output has no sigmoid, so it is read as a logit: above 0 means the second class."
-    logits = case.activation != "sigmoid"
-    return Found(dataset=named, task=Task.CLASSIFICATION, from_logits=logits, notes=(note,) if logits else ())
+    return Found(dataset=named, task=Task.CLASSIFICATION, from_logits=case.gives_logits, notes=case.reading)
 
 
 def classification(case: Matching) -> Found:
@@ -79,9 +84,7 @@ def classification(case: Matching) -> Found:
         shifted = low >= 1 and high == case.units
         fix = "Subtract 1 from the labels." if shifted else ""
         raise case.mismatch(f"class numbers 0 to {case.units - 1}", f"{low} to {high}", fix)
-    notes = []
-    if case.gives_logits:
-        notes.append(f"The output ends in {case.activation}, without softmax; it is read as logits.")
+    notes = [*case.reading]
     known = len(case.dataset.class_names)
     if known < case.units:
         notes.append(f"The data have {known} classes, the model has {case.units} outputs.")
@@ -119,12 +122,11 @@ def shares(case: Matching) -> Found:
 
 def multi_label(case: Matching) -> Found:
     """Yes or no for each output."""
-    notes = ["The output has no sigmoid, so it is read as logits: above 0 means yes."] if case.gives_logits else []
     dataset = as_labels(case.dataset)
     return Found(
         dataset=replace(dataset, class_names=names(case, case.width)),
         task=Task.MULTI_LABEL,
         from_logits=case.gives_logits,
         independent=True,
-        notes=tuple(notes),
+        notes=case.reading,
     )

@@ -57,7 +57,7 @@ def _mirrors(case: Matching) -> bool:
 
 def _unlabelled(case: Matching) -> Found:
     if _mirrors(case):
-        return Found(dataset=case.dataset, task=Task.RECONSTRUCTION)
+        return reconstruction(case)
     # Only shares of one class can be imitated as such; all else is imitated as numbers.
     return Found(dataset=case.dataset, task=Task.UNLABELLED, from_logits=case.activation != "softmax")
 

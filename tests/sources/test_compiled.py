@@ -55,6 +55,8 @@ def test_a_loss_tells_whether_it_takes_logits() -> None:
     stored = {"class_name": "BinaryCrossentropy", "config": {"from_logits": True, "fn": "binary_crossentropy"}}
     assert compiled_loss({"loss": stored}).from_logits is True
     assert compiled_loss({"loss": "mse"}).from_logits is None
+    assert compiled_loss({"loss": "binary_crossentropy"}).from_logits is False
+    assert compiled_loss({"loss": "my_binary_crossentropy"}).from_logits is None
 
 
 def test_losses_of_several_outputs_are_told_apart_by_name_or_place() -> None:

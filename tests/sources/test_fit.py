@@ -113,8 +113,14 @@ def test_one_linear_unit_and_whole_numbers_are_regression_too() -> None:
 
 def test_one_linear_unit_and_two_classes_go_by_the_loss() -> None:
     assert prepare(classes(X, [0, 1]), model(out=(1,), activation="linear", loss="mse")).task is Task.REGRESSION
-    found = prepare(classes(X, [0, 1]), model(out=(1,), activation="linear", loss="binary_crossentropy"))
-    assert (found.task, found.from_logits) == (Task.CLASSIFICATION, True)
+    for loss, logits in (
+        ({"class_name": "BinaryCrossentropy", "config": {"from_logits": True}}, True),
+        ("hinge", True),
+        ("binary_crossentropy", False),
+    ):
+        found = prepare(classes(X, [0, 1]), model(out=(1,), activation="linear", loss=loss))
+        assert (found.task, found.from_logits) == (Task.CLASSIFICATION, logits)
+        assert str(loss)[:6] in found.notes[0] or logits
 
 
 def test_whole_values_are_classes_where_the_model_has_a_unit_for_each() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from test_fit import classes, data, model, refused, values
 
+from optimizer.measure.quality import score
 from optimizer.sources.dataset import IGNORED, Split, Task
 from optimizer.sources.fit import prepare
 from optimizer.sources.summary import LayerSummary
@@ -170,6 +171,40 @@ def test_the_end_of_a_network_is_found_behind_layers_that_only_move_numbers() ->
     dropped = LayerSummary(name="drop", class_name="Dropout", inbound=("flat",))
     summary = replace(one, layers=(one.layers[0], timed, flat, dropped), output_layers=("drop",))
     assert summary.output_activation == "softmax"
+
+
+@pytest.mark.parametrize(
+    ("joint", "ends", "expected"),
+    [
+        ("Average", ("sigmoid", "sigmoid"), "sigmoid"),
+        ("Average", ("softmax", "softmax"), "softmax"),
+        ("Concatenate", ("sigmoid", "sigmoid"), "sigmoid"),
+        ("Concatenate", ("softmax", "softmax"), "linear"),
+        ("Maximum", ("sigmoid", "softmax"), "linear"),
+        ("Add", ("sigmoid", "sigmoid"), "linear"),
+    ],
+)
+def test_the_end_of_a_network_is_found_behind_what_joins_several(joint: str, ends: Any, expected: str) -> None:
+    one = model()
+    heads = [
+        LayerSummary(name=f"head{n}", class_name="Dense", config={"activation": end}, inbound=("in",))
+        for n, end in enumerate(ends)
+    ]
+    together = LayerSummary(name="joint", class_name=joint, inbound=("head0", "head1"))
+    cast = LayerSummary(name="float", class_name="Activation", config={"activation": "linear"}, inbound=("joint",))
+    squeezed = LayerSummary(name="flat", class_name="TFOpLambda", config={"function": "squeeze"}, inbound=("float",))
+    summary = replace(one, layers=(one.layers[0], *heads, together, cast, squeezed), output_layers=("flat",))
+    assert summary.output_activation == expected
+
+
+def test_an_autoencoder_whose_loss_takes_logits_is_compared_behind_a_sigmoid() -> None:
+    stored = {"class_name": "BinaryCrossentropy", "config": {"from_logits": True}}
+    found = prepare(data(X), logits(out=(4,), loss=stored))
+    assert (found.task, found.from_logits) == (Task.RECONSTRUCTION, True)
+    perfect = np.log(X / (1 - X))
+    assert score(perfect, found, found.dataset.test).interval.value == pytest.approx(0, abs=1e-9)
+    assert not prepare(data(X), sigmoid(out=(4,), loss=stored)).from_logits
+    assert not prepare(data(X), logits(out=(4,), loss="mse")).from_logits
 
 
 def test_what_was_asked_for_must_be_possible() -> None:
