@@ -30,14 +30,18 @@ class CompiledLoss:
 
 
 # Looked up in this order: "categorical_focal_crossentropy" is categorical before it is focal, "binary_iou" binary before it is an overlap.
+# A likelihood is of numbers where a distribution of numbers is named ("gaussian_nll"), and of classes otherwise; "class" alone tells of weights
+# as often ("class_weighted_mse").
 WORDS: tuple[tuple[LossFamily, frozenset[str]], ...] = (
-    (LossFamily.CATEGORICAL, frozenset({"categorical", "cce", "scce", "softmax", "multiclass", "nll", "arcface", "cosface", "ctc"})),
+    (LossFamily.CATEGORICAL, frozenset({"categorical", "cce", "scce", "softmax", "multiclass", "arcface", "cosface", "ctc"})),
     (LossFamily.BINARY, frozenset({"binary", "bce", "sigmoid", "multilabel", "hinge", "asl"})),
     (LossFamily.SHAPE, frozenset({"focal", "dice", "jaccard", "iou", "tversky", "lovasz", "crossentropy", "xent", "ce", "f1", "fbeta",
-        "accuracy", "acc", "auc", "precision", "recall", "logloss", "classification", "class", "kld", "kullback", "divergence"})),
+        "accuracy", "acc", "auc", "precision", "recall", "logloss", "classification", "kld", "kullback", "divergence"})),
     (LossFamily.VALUES, frozenset({"mse", "mae", "mape", "msle", "rmse", "rmsle", "squared", "absolute", "huber", "logcosh", "cosh",
         "quantile", "pinball", "poisson", "gaussian", "l1", "l2", "smoothl1", "r2", "regression", "psnr", "ssim", "cosine",
-        "charbonnier", "euclidean", "reconstruction", "perceptual", "wing"})),
+        "charbonnier", "euclidean", "reconstruction", "perceptual", "wing", "laplace"})),
+    (LossFamily.CATEGORICAL, frozenset({"nll"})),
+    (LossFamily.SHAPE, frozenset({"class"})),
 )  # fmt: skip
 JOINED = (
     ("cross_entropy", "crossentropy"), ("io_u", "iou"), ("log_cosh", "logcosh"), ("log_loss", "logloss"), ("multi_label", "multilabel"),
@@ -51,8 +55,8 @@ OF_PROBABILITIES = frozenset({
 
 
 def family_of(name: str) -> LossFamily:
-    """Family of a loss or metric by the words in its name: "MyFocalLoss", "weighted_bce", "dice_coef"; UNKNOWN where none is known."""
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    """Family of a loss or metric by the words in its name: "MyFocalLoss", "BCEDiceLoss", "weighted_bce"; UNKNOWN where none is known."""
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
     for apart, joined in JOINED:
         snake = snake.replace(apart, joined)
     words = set(re.split(r"[^a-z0-9]+", snake))

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.errors import InputError
+from optimizer.lack_of_memory import names_lack_of_memory
 from optimizer.quiet import quiet_standard_error
 from optimizer.sources.keras_3.samples import random_samples
 from optimizer.sources.keras_3.serialized import with_floats
@@ -27,6 +28,7 @@ from optimizer.sources.summary import ModelSummary
 
 LIMIT = 1e-4
 """Largest difference that rounding explains, relative to the largest output of the sample."""
+FIX = "This is a fault of Litesmith: please report it. A model saved by tf-keras (TF_USE_LEGACY_KERAS=1) is read as it is."
 Array = npt.NDArray[Any]
 
 
@@ -115,6 +117,9 @@ def compare_with_original(path: Path, summary: ModelSummary, model: Any, *, seed
         summary: Its summary.
         model: The translation, a tf_keras.Model.
         seed: Of the samples.
+
+    Raises:
+        InputError: TRANSLATION_MISMATCH where the translation raises an error.
     """
     samples = random_samples(summary, seed)
     if samples is None:
@@ -123,7 +128,17 @@ def compare_with_original(path: Path, summary: ModelSummary, model: Any, *, seed
     gc.collect()  # The original goes before more memory is asked for.
     if isinstance(wanted, str):
         return Agreement(reason=wanted)
-    found = _difference(wanted, _outputs(model, samples, summary), len(samples[0]))
+    received = _outputs(model, samples, summary)
+    if isinstance(received, str):
+        raise InputError(
+            "The translation into tf-keras fails where the original gives outputs",
+            code="TRANSLATION_MISMATCH",
+            place=summary.name,
+            expected=f"outputs for {len(samples[0])} random samples",
+            received=received,
+            fix=FIX,
+        )
+    found = _difference(wanted, received, len(samples[0]))
     if found.relative is not None and found.relative > LIMIT:
         return _in_double_precision(path, summary, model, samples, found)
     return found
@@ -135,7 +150,13 @@ def _in_double_precision(path: Path, summary: ModelSummary, model: Any, samples:
     If that does not help, all samples are given at once: Keras 3 adds (1, n, 1), which any tensor of one sample may be, as if it were (n,).
     """
     samples = [array.astype(np.float64) if array.dtype == np.float32 else array for array in samples]
-    exact = type(model).from_config(with_floats(model.get_config(), "float64"))
+    try:
+        exact = type(model).from_config(with_floats(model.get_config(), "float64"))
+    # Not every TensorFlow function that computes in float32 does so in float64; what was found in float32 stands then.
+    except Exception as error:
+        if names_lack_of_memory(error):
+            raise
+        return found
     exact.set_weights(model.get_weights())
     for layer in exact._flatten_layers():
         if type(layer).__name__ == "MultiHeadAttention":
@@ -144,9 +165,10 @@ def _in_double_precision(path: Path, summary: ModelSummary, model: Any, samples:
     again = found
     for together in (False, True):
         wanted = _outputs_of_original(path, summary, samples, "float64", together=together)
-        if isinstance(wanted, str):
+        received = _outputs(exact, samples, summary, together=together)
+        if isinstance(wanted, str) or isinstance(received, str):
             return found
-        again = _difference(wanted, _outputs(exact, samples, summary, together=together), len(samples[0]))
+        again = _difference(wanted, received, len(samples[0]))
         if again.relative is not None and again.relative <= LIMIT:
             break
     return dataclasses.replace(again, rounding=found.relative or 0.0, together=together)
@@ -161,18 +183,25 @@ def require_agreement(agreement: Agreement, summary: ModelSummary) -> None:
             place=summary.name,
             received=agreement.in_words(summary.keras_version),
             limit=f"{LIMIT:g} relative",
-            fix="This is a fault of Litesmith: please report it. A model saved by tf-keras (TF_USE_LEGACY_KERAS=1) is read as it is.",
+            fix=FIX,
         )
 
 
-def _outputs(model: Any, samples: list[Array], summary: ModelSummary, *, together: bool = False) -> list[Array]:
+def _outputs(model: Any, samples: list[Array], summary: ModelSummary, *, together: bool = False) -> list[Array] | str:
+    """What the translation gives, or the error that it raises: TensorFlow checks some arguments (positions, shapes) only as it computes."""
     import tensorflow as tf
 
     def answer(part: list[Array]) -> list[Array]:
         inputs = [tf.constant(array) for array in part]
         return [np.asarray(item) for item in tf.nest.flatten(model(inputs[0] if len(inputs) == 1 else inputs, training=False))]
 
-    return answer(samples) if together else _in_turn(answer, samples, summary)
+    try:
+        return answer(samples) if together else _in_turn(answer, samples, summary)
+    # Any layer may raise anything; only a lack of memory says nothing about the translation.
+    except Exception as error:
+        if names_lack_of_memory(error):
+            raise
+        return f"{type(error).__name__}: {error}"
 
 
 def _in_turn(answer: Callable[[list[Array]], list[Array]], samples: list[Array], summary: ModelSummary) -> list[Array]:

@@ -6,20 +6,20 @@ import math
 from typing import Any
 
 from optimizer.sources.keras_3.activations import EXPRESSIONS, KERAS_2_ACTIVATIONS, activate
-from optimizer.sources.keras_3.operands import alike, as_float, cast, given, is_float, tensor
+from optimizer.sources.keras_3.operands import alike, as_float, as_truth, cast, given, is_float, tensor
 from optimizer.sources.keras_3.parts import Builder, Parts, SourceLayer, Tensor, operation
 from optimizer.sources.naming import snake_case
 
 UNARY = {
-    "Abs": "math.abs", "Absolute": "math.abs", "Fabs": "math.abs", "Ceil": "math.ceil", "Floor": "math.floor", "Negative": "math.negative",
-    "Sign": "math.sign", "Square": "math.square", "LogicalNot": "math.logical_not", "StopGradient": "stop_gradient", "Copy": "identity",
-    "Isfinite": "math.is_finite", "Isinf": "math.is_inf", "Isnan": "math.is_nan",
+    "Abs": "math.abs", "Absolute": "math.abs", "Fabs": "math.abs", "Negative": "math.negative", "Sign": "math.sign", "Square": "math.square",
+    "StopGradient": "stop_gradient", "Copy": "identity",
 }  # fmt: skip
 FLOAT_UNARY = {
     "Exp": "math.exp", "Expm1": "math.expm1", "Log": "math.log", "Log1p": "math.log1p", "Sqrt": "math.sqrt", "Rsqrt": "math.rsqrt",
     "Sin": "math.sin", "Cos": "math.cos", "Tan": "math.tan", "Arcsin": "math.asin", "Arccos": "math.acos", "Arctan": "math.atan",
     "Sinh": "math.sinh", "Cosh": "math.cosh", "Arcsinh": "math.asinh", "Arccosh": "math.acosh", "Arctanh": "math.atanh",
-    "Erf": "math.erf", "Erfc": "math.erfc", "Reciprocal": "math.reciprocal",
+    "Erf": "math.erf", "Erfc": "math.erfc", "Reciprocal": "math.reciprocal", "Ceil": "math.ceil", "Floor": "math.floor",
+    "Isfinite": "math.is_finite", "Isinf": "math.is_inf", "Isnan": "math.is_nan",
 }  # fmt: skip
 BINARY = {
     "Add": "math.add", "Subtract": "math.subtract", "Multiply": "math.multiply", "Maximum": "math.maximum", "Minimum": "math.minimum",
@@ -57,7 +57,7 @@ def unary(source: SourceLayer) -> Parts:
 
 @operation(*FLOAT_UNARY)
 def float_unary(source: SourceLayer) -> Parts:
-    """A function of each value that gives fractions."""
+    """A function of each value that Keras 3 computes in floats, whole numbers too."""
     builder = Builder(source)
     builder.operator(FLOAT_UNARY[source.class_name], as_float(builder, tensor(given(source, "x"), "x", source)))
     return builder.done()
@@ -103,11 +103,16 @@ def logical(source: SourceLayer) -> Parts:
     """A function of two truth values."""
     arguments = given(source, "x1", "x2")
     builder = Builder(source)
-    x, y = (
-        cast(builder, value, "bool") if isinstance(value, Tensor) and value.dtype != "bool" else value
-        for value in (arguments["x1"], arguments["x2"])
-    )
+    x, y = (as_truth(builder, arguments[name]) for name in ("x1", "x2"))
     builder.operator(LOGICAL[source.class_name], x, y=y)
+    return builder.done()
+
+
+@operation("LogicalNot")
+def logical_not(source: SourceLayer) -> Parts:
+    """The other truth value."""
+    builder = Builder(source)
+    builder.operator("math.logical_not", as_truth(builder, tensor(given(source, "x"), "x", source)))
     return builder.done()
 
 
@@ -175,10 +180,7 @@ def where(source: SourceLayer) -> Parts:
     if arguments.get("x1") is None or arguments.get("x2") is None:
         raise source.refuse("gives positions, whose number differs from batch to batch")
     x, y = alike(builder, arguments["x1"], arguments["x2"])
-    condition = arguments["condition"]
-    if isinstance(condition, Tensor) and condition.dtype != "bool":
-        condition = cast(builder, condition, "bool")
-    builder.operator("where", condition, x=x, y=y)
+    builder.operator("where", as_truth(builder, arguments["condition"]), x=x, y=y)
     return builder.done()
 
 
@@ -197,6 +199,8 @@ def composed(source: SourceLayer) -> Parts:
         builder.operator("math.exp", builder.operator("math.multiply", as_float(builder, x), y=math.log(2)))
     elif name == "Round" and not arguments.get("decimals"):
         builder.operator("math.round", x)
+    elif name == "Trunc" and not is_float(x):
+        builder.operator("identity", x)
     elif name == "Trunc":
         whole = builder.operator("math.floor", builder.operator("math.abs", x))
         builder.operator("math.multiply", whole, y=builder.operator("math.sign", x))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from optimizer.sources.keras_3.operands import as_float, cast, given, is_float, known_shape, tensor
-from optimizer.sources.keras_3.parts import Builder, Parts, SourceLayer, operation
+from optimizer.sources.keras_3.parts import Builder, Inner, Parts, SourceLayer, operation
 
 GRAY = [0.2989, 0.5870, 0.1140]
 """Shares of red, green and blue, as Keras 3 has them."""
@@ -22,8 +22,19 @@ def resize(source: SourceLayer) -> Parts:
     height, width = arguments["size"]
     x = tensor(arguments, "images", source)
     method = str(arguments.get("interpolation", "bilinear"))
-    builder.layer("Resizing", x, height=int(height), width=int(width), interpolation=method)
+    resized = builder.layer("Resizing", x, height=int(height), width=int(width), interpolation=method)
+    if not is_float(x):
+        cast(builder, rounded(builder, resized, method), x.dtype)
     return builder.done()
+
+
+def rounded(builder: Builder, resized: Inner, interpolation: str) -> Inner:
+    """What Keras 3 makes of resized pictures of whole numbers, as floats that hold whole numbers.
+
+    It also brings them into the range of their type, which matters for methods only that LiteRT has no operator for: a pixel between its
+    neighbours, or the nearest one, is in it.
+    """
+    return resized if interpolation == "nearest" else builder.operator("math.round", resized)
 
 
 @operation("RGBToGrayscale")

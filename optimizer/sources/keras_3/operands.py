@@ -58,11 +58,18 @@ def as_float(builder: Builder, value: Any) -> Any:
     return value if is_float(value) or isinstance(value, Inner) else cast(builder, value, "float32")
 
 
+def as_truth(builder: Builder, value: Any) -> Any:
+    """A tensor as truth values, which numbers other than 0 are; a constant as it is."""
+    return cast(builder, value, "bool") if isinstance(value, Tensor) and value.dtype != "bool" else value
+
+
 def alike(builder: Builder, x: Any, y: Any) -> tuple[Any, Any]:
     """Two operands in the type that Keras 3 computes them in: floats win over whole numbers, and these over truth values."""
     if is_float(x) or is_float(y):
         return as_float(builder, x), as_float(builder, y)
     kinds = [value.dtype for value in (x, y) if isinstance(value, Tensor)]
+    if kinds == ["bool"] and any(type(value) is int for value in (x, y)):
+        return cast(builder, x, "int32"), cast(builder, y, "int32")
     if len(kinds) == 2 and kinds[0] != kinds[1]:
         wider = max(kinds, key=lambda kind: RANKS.get(kind, 6))
         return tuple(value if value.dtype == wider else cast(builder, value, wider) for value in (x, y))

@@ -79,12 +79,32 @@ class SourceLayer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where Keras 3 keeps the weights of one tf-keras layer.
+
+    Args:
+        folders: For each level of nesting, the folder by the class ("conv2d_1") and by the layer's own name.
+        part: Folder below that, "" for the layer's own.
+        reshaped: Whether they hold the same values in another shape.
+        ignored: Names of weights of the layer, or of their folders, that nothing needs.
+        inside: The same of the layers of a model that the layer wraps, by their full names in it.
+    """
+
+    folders: tuple[tuple[str, str], ...]
+    part: str = ""
+    reshaped: bool = False
+    ignored: tuple[str, ...] = ()
+    inside: Mapping[str, Origin] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """One layer of tf-keras.
 
     `suffix` tells it from the other parts of the same translation; the part without one keeps the layer's name. `calls` are one an
     original call: the first argument, and the others by name. `weights` is the folder of its weights below the original layer's, None
-    where it has none; `reshaped` says that they have the same values in another shape.
+    where it has none; `reshaped` says that they have the same values in another shape; `inside` is where the layers of a model that it
+    wraps have theirs.
     """
 
     class_name: str
@@ -93,6 +113,7 @@ class Part:
     suffix: str = ""
     weights: str | None = None
     reshaped: bool = False
+    inside: Mapping[str, Origin] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,9 +189,11 @@ class Builder:
         call = Arguments(args=(x,))
         return self._add(Part(class_name=f"DepthwiseConv{rank - 2}D", config=config, calls=(call,), weights="", reshaped=True))
 
-    def own(self, class_name: str, config: Mapping[str, Any], call: Arguments) -> Inner:
+    def own(
+        self, class_name: str, config: Mapping[str, Any], call: Arguments, inside: Mapping[str, Origin] | None = None
+    ) -> Inner:
         """The layer that stands for the original itself: it keeps its name, its weights and all arguments of the call."""
-        self._parts.append(Part(class_name=class_name, config=dict(config), calls=(call,), weights=""))
+        self._parts.append(Part(class_name=class_name, config=dict(config), calls=(call,), weights="", inside=inside or {}))
         return Inner(part="")
 
     def _add(self, part: Part) -> Inner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from optimizer.sources.keras_3.operands import as_float, axes_of, given, known_shape, tensor
+from optimizer.sources.keras_3.operands import as_float, as_truth, axes_of, cast, given, known_shape, tensor
 from optimizer.sources.keras_3.parts import Builder, Inner, Parts, SourceLayer, operation
 
 REDUCTIONS = {
@@ -14,6 +14,8 @@ REDUCTIONS = {
 FLOAT_REDUCTIONS = {
     "Mean": "math.reduce_mean", "Std": "math.reduce_std", "Var": "math.reduce_variance", "Logsumexp": "math.reduce_logsumexp",
 }  # fmt: skip
+SMALL = ("bool", "int8", "int16", "uint8", "uint16")
+"""Types that Keras 3 adds and multiplies in 32 bits. Those without a sign it gives as uint32, which LiteRT does not add up."""
 
 
 @operation(*REDUCTIONS, *FLOAT_REDUCTIONS)
@@ -26,6 +28,10 @@ def reduction(source: SourceLayer) -> Parts:
         raise source.refuse("has a setting that has no counterpart in tf-keras")
     if source.class_name in FLOAT_REDUCTIONS:
         x = as_float(builder, x)
+    elif source.class_name in ("All", "Any"):
+        x = as_truth(builder, x)
+    elif source.class_name in ("Sum", "Prod") and x.dtype in SMALL:
+        x = cast(builder, x, "int32")
     function = {**REDUCTIONS, **FLOAT_REDUCTIONS}[source.class_name]
     builder.operator(function, x, axis=axes_of(arguments.get("axis")), keepdims=bool(arguments.get("keepdims")))
     return builder.done()
@@ -53,7 +59,10 @@ def running(source: SourceLayer) -> Parts:
     if arguments.get("axis") is None or arguments.get("dtype") is not None:
         raise source.refuse("runs through the whole batch at once", "Name an axis.")
     builder = Builder(source)
-    builder.operator(f"math.{source.class_name.lower()}", tensor(arguments, "x", source), axis=int(arguments["axis"]))
+    x: Any = tensor(arguments, "x", source)
+    if x.dtype == "bool":
+        x = cast(builder, x, "int32")
+    builder.operator(f"math.{source.class_name.lower()}", x, axis=int(arguments["axis"]))
     return builder.done()
 
 
@@ -105,5 +114,6 @@ def average(source: SourceLayer) -> Parts:
         raise source.refuse("has weights", "Multiply and divide by them with ordinary operations.")
     axis = arguments.get("axis")
     builder = Builder(source)
-    builder.operator("math.reduce_mean", tensor(arguments, "x", source), axis=axes_of(axis))
+    x = as_float(builder, tensor(arguments, "x", source))
+    builder.operator("math.reduce_mean", x, axis=axes_of(axis))
     return builder.done()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from optimizer.sources.keras_3.operands import cast, given, known_shape, tensor
 from optimizer.sources.keras_3.parts import Builder, Parts, SourceLayer, Tensor, operation
 
@@ -42,11 +44,30 @@ def take(source: SourceLayer) -> Parts:
     if axis is None:
         raise source.refuse("takes from the whole batch at once", "Name an axis.")
     builder = Builder(source)
-    indices = arguments["indices"]
-    if isinstance(indices, Tensor) and not indices.dtype.startswith("int"):
-        indices = cast(builder, indices, "int32")
-    builder.operator("gather", arguments["x"], indices=indices, axis=int(axis))
+    x, axis = arguments["x"], int(axis)
+    shape = known_shape(x, source) if isinstance(x, Tensor) else np.shape(x)
+    indices = _from_the_start(arguments["indices"], shape[axis], builder)
+    builder.operator("gather", x, indices=indices, axis=axis)
     return builder.done()
+
+
+def _from_the_start(indices: Any, length: int | None, builder: Builder) -> Any:
+    """Positions along an axis of so many values, None for an open one, as TensorFlow takes them: Keras 3 counts negative ones from the end.
+
+    Raises InputError where a constant counts from the end of an open axis.
+    """
+    if isinstance(indices, Tensor):
+        places = indices if indices.dtype in ("int32", "int64") else cast(builder, indices, "int32")
+        return places if length is None else builder.operator("math.floormod", places, y=length)
+    if isinstance(indices, list | tuple):
+        return [_from_the_start(item, length, builder) for item in indices]
+    if indices >= 0:
+        return indices
+    if length is None:
+        raise builder.source.refuse(
+            "counts from the end of an axis of open length", "Write it as x[:, -1], or give the axis a length."
+        )
+    return indices + length
 
 
 @operation("TakeAlongAxis")
@@ -61,11 +82,7 @@ def take_along_axis(source: SourceLayer) -> Parts:
     if known_shape(x, source)[1:-1] != known_shape(indices, source)[1:-1]:
         raise source.refuse("takes at positions of another shape")
     builder = Builder(source)
-    places: Any = indices if indices.dtype.startswith("int") else cast(builder, indices, "int32")
-    length = known_shape(x, source)[-1]
-    if length is not None:
-        # Negative positions count from the end.
-        places = builder.operator("math.floormod", places, y=length)
+    places = _from_the_start(indices, known_shape(x, source)[-1], builder)
     builder.operator("gather", x, indices=places, axis=rank - 1, batch_dims=rank - 1)
     return builder.done()
 

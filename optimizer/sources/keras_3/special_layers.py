@@ -7,8 +7,10 @@ from typing import Any
 
 from optimizer.sources.keras_3.activations import is_known
 from optimizer.sources.keras_3.calls import plain_call
+from optimizer.sources.keras_3.images import rounded
 from optimizer.sources.keras_3.layers import activate_with, general_settings, same_layer, shared_settings
 from optimizer.sources.keras_3.masking import with_one_mask
+from optimizer.sources.keras_3.operands import is_float
 from optimizer.sources.keras_3.parts import Builder, Part, Parts, SourceLayer, Tensor, layer
 from optimizer.sources.keras_3.serialized import dtype_name, plain_setting
 
@@ -71,7 +73,13 @@ def multi_head_attention(source: SourceLayer) -> Parts:
     return builder.done()
 
 
-@layer("RandomCrop")
-def random_crop(source: SourceLayer) -> Parts:
-    """Outside training, tf-keras resizes to the wanted size, and Keras 3 leaves pictures as they are."""
-    raise source.refuse("does not crop outside training, which tf-keras does", "Use CenterCrop, or crop the data beforehand.")
+@layer("Resizing")
+def resizing(source: SourceLayer) -> Parts:
+    """Keras 3 rounds what becomes of whole numbers, tf-keras does not. They stay floats here, as the layers after it expect."""
+    builder = Builder(source)
+    call = plain_call(source)
+    config = shared_settings(source)
+    resized = builder.own("Resizing", config, call)
+    if not is_float(call.args[0]):
+        rounded(builder, resized, str(config.get("interpolation", "bilinear")))
+    return builder.done()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from optimizer.sources.graph import Graph
-from optimizer.sources.keras_3.translation import Origin
+from optimizer.sources.keras_3.parts import Origin
 from optimizer.sources.preflight.hdf5 import Stored
 from optimizer.sources.preflight.weights import PARTS, Shapes, below, checkpoint_leaf, legacy_leaf, mismatch
 from optimizer.sources.shapes import Inference
@@ -23,17 +23,19 @@ WITHOUT_VALUES = ("seed_generator", "generator", "_random_generator", "_seed_gen
 class Located:
     """Weights of the leaves of a graph, by full name: their shapes in tf-keras's order, and where they are stored.
 
-    `places` are folders of a .keras archive, or lists of data sets of a .h5 in tf-keras's order.
+    `places` are folders of a .keras archive, or lists of data sets of a .h5 in tf-keras's order. `inside` tells where the layers of wrapped
+    models are.
     """
 
     shapes: dict[str, Shapes]
     places: dict[str, str | list[str]]
+    inside: Mapping[str, Mapping[str, Origin]]
 
 
 def locate_checkpoint(graph: Graph, origins: Mapping[str, Origin], stored: Stored, inference: Inference, place: str) -> Located:
     """Weights in the .weights.h5 of a .keras archive. Raises InputError WEIGHTS_MISMATCH."""
     stored = {path: stored[path] for path in sorted(stored) if not set(path.split("/")) & set(WITHOUT_VALUES)}
-    folders = _folders(origins, stored)
+    folders = layer_folders(origins, stored)
     shapes: dict[str, Shapes] = {}
     used: set[str] = set()
     for full, node in graph.leaves():
@@ -50,7 +52,8 @@ def locate_checkpoint(graph: Graph, origins: Mapping[str, Origin], stored: Store
     for path, shape in stored.items():
         if path.startswith(ROOT + "/") and path not in used:
             raise mismatch(f"{place}, {path}", "no such weight in the architecture", f"shape {shape}")
-    return Located(shapes=shapes, places={full: folders[full] for full in shapes if full in folders})
+    inside = {full: origin.inside for full, origin in origins.items()}
+    return Located(shapes=shapes, places={full: folders[full] for full in shapes if full in folders}, inside=inside)
 
 
 def _reshaped(full: str, weights: Stored, inference: Inference) -> Stored:
@@ -66,8 +69,11 @@ def _reshaped(full: str, weights: Stored, inference: Inference) -> Stored:
     return {**weights, **same}
 
 
-def _folders(origins: Mapping[str, Origin], stored: Stored) -> dict[str, str]:
-    """The folder of each layer. Versions of Keras 3 differ: folders are named by the class and a number, or by the layer."""
+def layer_folders(origins: Mapping[str, Origin], stored: Stored) -> dict[str, str]:
+    """The folder of each layer of a model, below the model's own.
+
+    Versions of Keras 3 differ: folders are named by the class and a number, or by the layer.
+    """
     present: dict[str, set[str]] = {}
     for path in stored:
         steps = path.split("/")
@@ -136,7 +142,7 @@ def locate_legacy(
         if origin.reshaped:
             owned[full] = list(_reshaped(full, dict(owned[full]), inference).items())
     shapes = {full: legacy_leaf(node, owned.get(full, []), inference, full, place) for full, node in graph.leaves()}
-    return Located(shapes=shapes, places=places)
+    return Located(shapes=shapes, places=places, inside={full: origin.inside for full, origin in origins.items()})
 
 
 def _owner(name: str, inside: Mapping[str, Origin]) -> str | None:

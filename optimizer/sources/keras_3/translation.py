@@ -13,7 +13,7 @@ from optimizer.sources.keras_3.calls import plain_call
 from optimizer.sources.keras_3.emission import Names, emit
 from optimizer.sources.keras_3.layers import translate_layer
 from optimizer.sources.keras_3.masking import CarriedMasks, makes_masks, without_mask
-from optimizer.sources.keras_3.parts import Arguments, Part, Parts, SourceLayer, Tensor, flat
+from optimizer.sources.keras_3.parts import Arguments, Origin, Part, Parts, SourceLayer, Tensor, flat
 from optimizer.sources.keras_3.reading import fault, read_calls, read_ends
 from optimizer.sources.keras_3.serialized import dtype_name
 from optimizer.sources.limits import MAX_LAYERS, MAX_NAME_LENGTH
@@ -24,23 +24,6 @@ from optimizer.sources.summary import Shape
 EXPORTED = {"Model": "Functional", "GroupQueryAttention": "GroupedQueryAttention"}
 """Classes whose public name is not the one that Keras names folders by."""
 OPERATION_MODULES = ("keras.src.ops", "keras.ops")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """Where Keras 3 keeps the weights of one tf-keras layer.
-
-    Args:
-        folders: For each level of nesting, the folder by the class ("conv2d_1") and by the layer's own name.
-        part: Folder below that, "" for the layer's own.
-        reshaped: Whether they hold the same values in another shape.
-        ignored: Names of weights of the layer, or of their folders, that nothing needs.
-    """
-
-    folders: tuple[tuple[str, str], ...]
-    part: str = ""
-    reshaped: bool = False
-    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +107,7 @@ class _Models:
         for part in parts.parts:
             if part.weights is not None:
                 self.origins[prefix + names.of(source.name, part.suffix)] = Origin(
-                    folders=level, part=part.weights, reshaped=part.reshaped, ignored=parts.ignored
+                    folders=level, part=part.weights, reshaped=part.reshaped, ignored=parts.ignored, inside=part.inside
                 )
 
     def _sources(self, records: list[Any]) -> list[SourceLayer]:
@@ -177,8 +160,10 @@ class _Models:
         chained = sources[:1]
         for source in sources[1:]:
             before = chained[-1]
-            shape = before.config.get("batch_shape") if before.class_name == "InputLayer" else None
-            tensor = Tensor(layer=before.name, shape=source.build_shape or (tuple(shape) if shape else None))
+            known = before.config if before.class_name == "InputLayer" else {}
+            shape = known.get("batch_shape")
+            dtype = dtype_name(known.get("dtype"), before)
+            tensor = Tensor(layer=before.name, shape=source.build_shape or (tuple(shape) if shape else None), dtype=dtype)
             chained.append(dataclasses.replace(source, calls=(Arguments(args=(tensor,)),)))
         return chained
 
@@ -206,12 +191,24 @@ def _build_shape(record: Mapping[str, Any]) -> Shape | None:
     return None
 
 
+def _inputs(stored: Mapping[str, Any]) -> tuple[Any, list[str]]:
+    """What a model takes, as its record says it (a dictionary, or anything else), and the names of its inputs in order."""
+    config = stored["config"]
+    if stored["class_name"] == "Sequential":
+        first = config["layers"][0]
+        return None, [str(first["config"].get("name"))]
+    structure = config["input_layers"]
+    return structure, [tensor.layer for tensor in flat(read_ends(structure, str(config.get("name"))))]
+
+
 def _flat_input(call: Arguments, stored: Mapping[str, Any]) -> Arguments:
-    """A nested model's inputs as one tensor or a list, in the order in which the translated model takes them."""
+    """A nested model's inputs as one tensor or a list, in the order in which the translated model takes them.
+
+    Where Keras 3 gets a dictionary for inputs that are none, it looks each up by its name. Of more tensors than inputs it takes the first.
+    """
     value = call.args[0]
-    inputs = (stored.get("config") or {}).get("input_layers")
-    if isinstance(value, Mapping) and isinstance(inputs, Mapping):
-        value = {key: value[key] for key in inputs if key in value}
-    items = flat(value)
+    structure, names = _inputs(stored)
+    by_name = isinstance(value, Mapping) and not isinstance(structure, Mapping) and set(names) <= set(value)
+    items = [value[name] for name in names] if by_name else flat(value)[: len(names)]
     kwargs = {key: item for key, item in call.kwargs.items() if key != "mask" or isinstance(item, Tensor)}
     return Arguments(args=(items[0] if len(items) == 1 else items,), kwargs=kwargs)

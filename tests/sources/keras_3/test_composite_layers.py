@@ -53,6 +53,22 @@ def encoder_and_decoder(keras: Any) -> Any:
     return keras.Model([source, target], layers.Dense(2)(decoded))
 
 
+def normalized_steps(keras: Any) -> Any:
+    """A model for each step with layers that become others in tf-keras, beside one of the class that they become."""
+    layers = keras.layers
+    step, inputs = keras.Input((4, 3)), keras.Input((5, 4, 3))
+    x = layers.RMSNormalization()(layers.Dense(3)(step))
+    x = layers.RMSNormalization()(layers.DepthwiseConv1D(2)(x))
+    return keras.Model(inputs, layers.TimeDistributed(keras.Model(step, layers.BatchNormalization()(x)))(inputs))
+
+
+def steps_of_steps(keras: Any) -> Any:
+    layers = keras.layers
+    row, inputs = keras.Input((3,)), keras.Input((5, 4, 3))
+    model = keras.Model(row, layers.Dense(2)(layers.RMSNormalization()(layers.Dense(3)(row))))
+    return keras.Model(inputs, layers.TimeDistributed(layers.TimeDistributed(model))(inputs))
+
+
 def masked(keras: Any) -> Any:
     layers = keras.layers
     inputs = keras.Input((5,), dtype="int32")
@@ -141,6 +157,8 @@ BUILDS: dict[str, Callable[[Any], Any]] = {
         lambda layers: layers.Bidirectional(layers.GRU(3), backward_layer=layers.GRU(3, go_backwards=True), merge_mode="sum")
     ),
     "TimeDistributed": on_sequence(lambda layers: layers.TimeDistributed(layers.Dense(3, activation="relu"))),
+    "TimeDistributed model": normalized_steps,
+    "TimeDistributed twice": steps_of_steps,
     "RNN of a cell": on_sequence(lambda layers: layers.RNN(layers.LSTMCell(3))),
     "RNN of cells": on_sequence(lambda layers: layers.RNN([layers.GRUCell(3), layers.GRUCell(2), layers.SimpleRNNCell(2)])),
     "StackedRNNCells": on_sequence(lambda layers: layers.RNN(layers.StackedRNNCells([layers.LSTMCell(3), layers.LSTMCell(2)]))),
@@ -194,6 +212,15 @@ REFUSALS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "padded resizing": (
         lambda keras: keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Resizing(4, 4, pad_to_aspect_ratio=True)]),
         "pad_to_aspect_ratio",
+    ),
+    "resizing of bytes in a pipeline": (
+        lambda keras: keras.Sequential(
+            [
+                keras.Input((8, 8, 3), dtype="uint8"),
+                keras.layers.Pipeline([keras.layers.Resizing(4, 4), keras.layers.Rescaling(0.5)]),
+            ]
+        ),
+        "whole numbers",
     ),
     "wrapped expression": (on_sequence(lambda layers: layers.TimeDistributed(layers.Dense(3, activation="hard_silu"))), "Dense"),
 }

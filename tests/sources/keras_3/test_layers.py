@@ -95,6 +95,7 @@ CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "RandomColorDegeneration": (PICTURE, {"factor": 0.2, "value_range": (0, 255)}),
     "RandomColorJitter": (PICTURE, {"value_range": (0, 255), "brightness_factor": 0.2}),
     "RandomElasticTransform": (PICTURE, {"value_range": (0, 255)}),
+    "RandomCrop": (PICTURE, {"height": 8, "width": 8}),
     "RandomErasing": (PICTURE, {}),
     "RandomGaussianBlur": (PICTURE, {}),
     "RandomGrayscale": (PICTURE, {}),
@@ -154,6 +155,28 @@ def test_every_layer_of_keras_3_is_in_one_of_the_lists(keras: Any) -> None:
         if inspect.isclass(value) and issubclass(value, keras.layers.Layer) and value.__name__ in allowlist.KERAS_3.classes
     }
     assert classes - set(CASES) - set(REFUSED) - ELSEWHERE == set()
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize("kind", ["Sequential", "Functional"])
+def test_resized_bytes_are_rounded(kind: str, interpolation: str, keras: Any, agreement: Callable[..., Agreement]) -> None:
+    inputs, layer = keras.Input((8, 8, 3), dtype="uint8"), keras.layers.Resizing(5, 12, interpolation=interpolation)
+    scaled = keras.layers.Rescaling(1 / 255)
+    model = keras.Sequential([inputs, layer, scaled]) if kind == "Sequential" else keras.Model(inputs, scaled(layer(inputs)))
+    found = agreement(model)
+    assert found.relative is not None, found.reason
+    assert found.relative < 1e-6
+
+
+@pytest.mark.parametrize("layer", ["RandomCrop", "RandomErasing"])
+def test_bytes_that_training_alone_changes_are_floats_afterwards(
+    layer: str, keras: Any, agreement: Callable[..., Agreement]
+) -> None:
+    inputs = keras.Input((8, 8, 3), dtype="uint8")
+    settings = {"height": 8, "width": 8} if layer == "RandomCrop" else {}
+    found = agreement(keras.Model(inputs, getattr(keras.layers, layer)(**settings)(inputs) / 3))
+    assert found.relative is not None, found.reason
+    assert found.relative < 1e-6
 
 
 @pytest.mark.parametrize("extension", ["keras", "h5"])

@@ -51,6 +51,16 @@ def several(keras: Any) -> Any:
     return keras.Model(inputs, {"z": found["sum"], "m": [found["difference"], layers.Dense(1)(found["sum"])]})
 
 
+def called_by_name(keras: Any) -> Any:
+    """A model of a list of inputs, not in the order of the alphabet, that gets them by their names, and one more."""
+    layers = keras.layers
+    first, second = keras.Input((3,), name="zeta"), keras.Input((3,), name="alpha")
+    inner = keras.Model([first, second], first - layers.Dense(3)(second))
+    row = keras.Sequential([keras.Input((3,), name="row"), layers.Dense(3)])
+    p, q = keras.Input((3,)), keras.Input((3,))
+    return keras.Model([p, q], inner({"zeta": p, "beta": q, "alpha": q}) + row({"alpha": p, "row": q}))
+
+
 def of_brain_floats(keras: Any) -> Any:
     """Eight bits of a number: its rounding is far from what a translation may differ by."""
     layers, policy = keras.layers, "mixed_bfloat16"
@@ -118,6 +128,7 @@ MODELS = [
     nested,
     shared,
     several,
+    called_by_name,
     unfinished,
     open_axes,
     adapted,
@@ -129,6 +140,7 @@ MODELS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:The structure of `inputs` doesn't match")
 @pytest.mark.parametrize("extension", EXTENSIONS)
 @pytest.mark.parametrize("build", MODELS, ids=lambda build: build.__name__)
 def test_a_model_computes_the_same(build: Any, extension: str, keras: Any, agreement: Callable[..., Agreement]) -> None:
@@ -256,6 +268,20 @@ def test_a_translation_that_computes_something_else_is_an_error(keras: Any, save
         require_agreement(found, summary)
     assert caught.value.code == "TRANSLATION_MISMATCH"
     assert f"{found.relative:.1e}" in caught.value.received
+
+
+def test_a_translation_that_raises_an_error_is_one_too(keras: Any, saved: Callable[..., Path]) -> None:
+    import tf_keras
+
+    path = saved(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]))
+    summary = read_model_summary(path, name=path.name)
+    other = tf_keras.Sequential([tf_keras.Input((5,)), tf_keras.layers.Dense(2)])
+    with pytest.raises(InputError) as caught:
+        compare_with_original(path, summary, other)
+    assert caught.value.code == "TRANSLATION_MISMATCH"
+    assert caught.value.place == path.name
+    assert "ValueError" in caught.value.received
+    assert caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,13 @@ OPERATIONS: dict[str, Build] = {
     "conditions": lambda ops, x, y: ops.where(ops.logical_and(x > 0.5, y <= 0.7), x, 0.0) + ops.cast(x != y, "float32"),
     "extremes": lambda ops, x, y: ops.maximum(x, 0.5) + ops.minimum(x, y) + ops.clip(x, 0.2, 0.8),
     "integers": lambda ops, x, y: ops.cast(x * 5, "int32") / 2 + 1.5,
+    "rounded integers": lambda ops, x, y: ops.floor(ops.cast(x * 9, "int32")) + ops.ceil(ops.cast(x * 9, "int64"))
+    + ops.cast(ops.trunc(ops.cast(x * 9, "int32")) + ops.round(ops.cast(y * 9, "int32")), "float32"),
+    "means of integers": lambda ops, x, y: ops.average(ops.cast(x * 9, "int32"), axis=-1),
+    "truth of integers": lambda ops, x, y: ops.where(ops.logical_not(ops.cast(x * 2, "int32")), x, y)[..., 0]
+    + ops.cast(ops.any(ops.cast(x, "int32"), axis=-1), "float32") + ops.cast(ops.isfinite(ops.cast(x, "int32")), "float32")[..., 1],
+    "sums of truth and bytes": lambda ops, x, y: ops.cast(ops.sum(x > 0.5, axis=-1) + ops.cumsum(1 - (y > 0.5), axis=-1)[..., 0], "float32")
+    + ops.cast(ops.sum(ops.cast(ops.clip(x * 99, 0, 255), "uint8"), axis=-1), "float32"),
     "roots and logarithms": lambda ops, x, y: ops.sqrt(abs(x)) + ops.log(x * x + 1) + ops.log2(x * x + 1) + ops.rsqrt(y * y + 1),
     "waves": lambda ops, x, y: ops.sin(x) + ops.cos(x) + ops.arctan2(x, y) + ops.tanh(x),
     "means": lambda ops, x, y: ops.mean(x, axis=(1, 2)),
@@ -48,6 +55,8 @@ OPERATIONS: dict[str, Build] = {
     "ellipsis": lambda ops, x, y: x[..., 0] + y[:, -1, ..., 1][:, None],
     "pieces": lambda ops, x, y: ops.split(x, 2, axis=1)[1] + ops.split(x, [1, 3], axis=1)[1],
     "chosen": lambda ops, x, y: ops.take(x, [1, 0], axis=-1) + ops.stack(ops.unstack(x, axis=-1), axis=-1),
+    "chosen from the end": lambda ops, x, y: ops.take(x, -1, axis=1) + ops.take(y, [[0, -1]], axis=2)[:, :, 0, -1]
+    + ops.take(ROW, ops.cast(x[:, 0] > 0.5, "int32") - 1, axis=0),
     "one hot": lambda ops, x, y: ops.one_hot(ops.cast(ops.clip(x[:, 0, 0, 0], 0, 3), "int32"), 4),
     "joined": lambda ops, x, y: ops.concatenate([x, y], axis=-1),
     "joined batches": lambda ops, x, y: ops.concatenate([x, y], axis=0),
@@ -58,6 +67,8 @@ OPERATIONS: dict[str, Build] = {
     "softmax": lambda ops, x, y: ops.softmax(x, axis=1) + ops.log_softmax(y),
     "pooling": lambda ops, x, y: ops.max_pool(x, 2) + ops.average_pool(y, 2, padding="same"),
     "resized": lambda ops, x, y: ops.image.resize(x, (5, 6)),
+    "resized integers": lambda ops, x, y: ops.image.resize(ops.cast(ops.clip(x * 99, 0, 255), "uint8"), (5, 6)) / 3
+    + ops.cast(ops.image.resize(ops.cast(y * 99, "int32"), (5, 6), interpolation="nearest"), "float32"),
     "depth": lambda ops, x, y: ops.nn.space_to_depth(x, 2),
     "activations": lambda ops, x, y: ops.relu(x) + ops.relu6(x) + ops.sigmoid(x) + ops.silu(x) + ops.selu(x) + ops.softplus(x),
     "hard activations": lambda ops, x, y: ops.hard_sigmoid(x * 9 - 4) + ops.hard_silu(x * 9 - 4) + ops.hard_tanh(x * 3),
@@ -108,6 +119,11 @@ def test_an_operation_without_counterpart_is_named(name: str, keras: Any, refuse
     error = refused(model_of(keras, build))
     assert words in error.what, error.line
     assert error.fix
+
+
+def test_positions_from_the_end_of_an_open_axis_are_refused(keras: Any, refused: Callable[..., InputError]) -> None:
+    inputs = keras.Input((None, 3))
+    assert "open length" in refused(keras.Model(inputs, keras.ops.take(inputs, -1, axis=1))).what
 
 
 @pytest.mark.parametrize(
