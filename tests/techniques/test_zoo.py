@@ -25,7 +25,7 @@ from optimizer.techniques.sharing.weight_clustering import TORN
 # Each model with the training for integers, which touches every layer, and with one other recipe in turn.
 OTHERS = [recipe for recipe in RECIPES if recipe not in ("as it is", "train")]
 # The calibration of recurrent layers takes the converter ten times as long as anything else.
-SLOW = ("bidirectional", "convolution_and_lstm", "encoder_and_decoder", "masked_words")
+SLOW = ("bidirectional", "convolution_and_lstm", "encoder_and_decoder", "masked_words", "masked_steps")
 RECURRENT = (
     *SLOW, "words_and_lstm", "gru_and_simple_rnn", "fixed_batch_with_state", "state_and_steps_of_one_layer", "mask_dropped_on_the_way",
     "recurrent_dropout",
