@@ -788,3 +788,19 @@ def masked_steps() -> Any:
         k.GlobalAveragePooling1D(),
         k.Dense(CLASSES, activation="softmax"),
     )
+
+
+@member
+def layers_as_activations() -> Any:
+    """The argument `activation` is a layer: one that is a function by another name, or one that no function stands for."""
+    k = layers()
+
+    def body(x: Any) -> Any:
+        x = k.Conv2D(6, 3, activation=k.LeakyReLU(0.1))(x)
+        x = k.DepthwiseConv2D(3, activation=k.ReLU(max_value=4.0, name="relu"))(x)
+        x = k.SeparableConv2D(6, 3, activation=k.ELU())(x)
+        x = k.Concatenate()([k.Conv2D(4, 1, activation=k.ReLU(6.0))(x), k.Conv2D(4, 1, activation=k.LeakyReLU(0.2))(x)])
+        x = k.Dense(8, activation=k.Softmax())(x)
+        return classes_of(k.Dense(8, activation=k.ReLU())(k.Flatten()(x)))
+
+    return functional((12, 12, 3), body)

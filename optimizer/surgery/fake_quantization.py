@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from optimizer.sources.summary import LayerSummary
 from optimizer.surgery.aligned_join import aligned_join_class
 from optimizer.surgery.integer_layout import FIXED_ACTIVATIONS, FUSED_ACTIVATIONS, Layout, Role
 from optimizer.surgery.quantizers import activation_quantizer, kernel_quantizer, rounded_parts, transposed_kernel_quantizer
@@ -136,7 +137,8 @@ class _Preparation:
         from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapperV2
 
         ends = layer.name in self._layout.rounds
-        activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
+        # By the rule that the layout went by: the activation may be a layer itself, which has no name of a function.
+        activation = LayerSummary(name=layer.name, class_name=type(layer).__name__, config=layer.get_config()).activation
         split = hasattr(layer, "kernel_size") or type(layer).__name__ == "Dense"
         split = split and activation not in FUSED_ACTIVATIONS | {"linear"}
         after: list[Any] = []
