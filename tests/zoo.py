@@ -804,3 +804,16 @@ def layers_as_activations() -> Any:
         return classes_of(k.Dense(8, activation=k.ReLU())(k.Flatten()(x)))
 
     return functional((12, 12, 3), body)
+
+
+@member
+def volumes_of_any_size() -> Any:
+    k = layers()
+    return stacked(
+        k.Input((None, None, None, 2)),
+        k.Conv3D(4, 2, activation="relu"),
+        k.MaxPooling3D((1, 2, 3), 1, padding="same"),
+        k.AveragePooling3D(),
+        k.GlobalAveragePooling3D(),
+        k.Dense(CLASSES, activation="softmax"),
+    )

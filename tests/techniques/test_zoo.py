@@ -41,7 +41,7 @@ ONCE_BROKEN = (
     ("frozen", "cluster"), ("shared_convolution_and_normalization", "cluster, train"), ("half_precision", "int8 x int16"),
     ("fixed_batch_with_state", "prune"), ("attention_over_pictures", "int8 x int16"),
     ("encoder_and_decoder", "as it is"), ("kernel_of_one_weight", "int8"), ("words_as_one_hot", "int8"), ("words_as_one_hot", "train"),
-    ("input_joined_again", "train"), ("layers_as_activations", "train"),
+    ("input_joined_again", "train"), ("layers_as_activations", "train"), ("volumes_of_any_size", "as it is"),
 )  # fmt: skip
 for broken, again in ONCE_BROKEN:
     CELLS[broken] = (*dict.fromkeys((*CELLS[broken], again)),)
