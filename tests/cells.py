@@ -89,7 +89,7 @@ def prepared(model: Any, x: Any, y: Any) -> PreparedData:
     return PreparedData(
         dataset=dataset,
         task=Task.REGRESSION if regression else Task.CLASSIFICATION,
-        input_shape=tuple(model.input_shape[1:]),
+        input_shape=tuple(x.shape[1:]),
         output_shape=tuple(model.output_shape[1:]),
         input_dtype=model.inputs[0].dtype.name,
         from_logits=False,

@@ -18,6 +18,8 @@ Made = tuple[Any, tuple[Array, Array]]
 MODELS: dict[str, Callable[[], Made]] = {}
 SAMPLES = 96
 CLASSES = 4
+ANY_SIZE = 6
+"""Length of the samples along an axis that a model leaves open."""
 
 
 def member(build: Callable[[], Any]) -> Callable[[], Any]:
@@ -55,15 +57,22 @@ def _unlike_new(layer: Any, random: np.random.Generator) -> None:
 
 
 def samples(model: Any, random: np.random.Generator) -> tuple[Array, Array]:
-    """Inputs (96, ...) of a few patterns with noise, and labels; values for a model without softmax or sigmoid at its end."""
+    """Inputs (96, ...) of a few patterns with noise, and labels; values for a model without softmax or sigmoid at its end.
+
+    For a model that masks steps, three of four sequences end in padding.
+    """
     (tensor,) = model.inputs
-    shape = tuple(int(n) for n in tensor.shape[1:])
+    shape = tuple(int(n or ANY_SIZE) for n in tensor.shape[1:])
     classes = int(np.prod(model.output_shape[1:]))
     y = np.arange(SAMPLES) % max(classes, 2)
     if tensor.dtype.is_integer:
-        return random.integers(0, 20, (SAMPLES, *shape)).astype(np.int32), y
-    patterns = random.random((int(y.max()) + 1, *shape))
-    x = (0.7 * patterns[y] + 0.3 * random.random((SAMPLES, *shape))).astype(np.float32)
+        x: Array = random.integers(0, 20, (SAMPLES, *shape)).astype(np.int32)
+    else:
+        patterns = random.random((int(y.max()) + 1, *shape))
+        x = (0.7 * patterns[y] + 0.3 * random.random((SAMPLES, *shape))).astype(np.float32)
+    if any(type(layer).__name__ == "Masking" or getattr(layer, "mask_zero", False) for layer in model._flatten_layers()):
+        for padded in range(4):
+            x[padded::4, shape[0] - padded :] = 0
     return x, y
 
 
@@ -765,3 +774,46 @@ def two_rounded_readers_before_attention() -> Any:
         return classes_of(k.GlobalAveragePooling1D()(k.MultiHeadAttention(2, 4, use_bias=False)(query, value)))
 
     return functional((6, 8), body)
+
+
+@member
+def masked_steps() -> Any:
+    """Layers that know no mask, and one that hands it on, between the Masking and what goes by it."""
+    k = layers()
+    return stacked(
+        k.Input((8, 4)),
+        k.Masking(),
+        k.Dense(6, activation="relu"),
+        k.LSTM(8, return_sequences=True),
+        k.GlobalAveragePooling1D(),
+        k.Dense(CLASSES, activation="softmax"),
+    )
+
+
+@member
+def layers_as_activations() -> Any:
+    """The argument `activation` is a layer: one that is a function by another name, or one that no function stands for."""
+    k = layers()
+
+    def body(x: Any) -> Any:
+        x = k.Conv2D(6, 3, activation=k.LeakyReLU(0.1))(x)
+        x = k.DepthwiseConv2D(3, activation=k.ReLU(max_value=4.0, name="relu"))(x)
+        x = k.SeparableConv2D(6, 3, activation=k.ELU())(x)
+        x = k.Concatenate()([k.Conv2D(4, 1, activation=k.ReLU(6.0))(x), k.Conv2D(4, 1, activation=k.LeakyReLU(0.2))(x)])
+        x = k.Dense(8, activation=k.Softmax())(x)
+        return classes_of(k.Dense(8, activation=k.ReLU())(k.Flatten()(x)))
+
+    return functional((12, 12, 3), body)
+
+
+@member
+def volumes_of_any_size() -> Any:
+    k = layers()
+    return stacked(
+        k.Input((None, None, None, 2)),
+        k.Conv3D(4, 2, activation="relu"),
+        k.MaxPooling3D((1, 2, 3), 1, padding="same"),
+        k.AveragePooling3D(),
+        k.GlobalAveragePooling3D(),
+        k.Dense(CLASSES, activation="softmax"),
+    )

@@ -127,13 +127,27 @@ class LayerSummary:
 
     @property
     def activation(self) -> str:
-        """Name of the layer's own activation, "linear" where it has none."""
+        """Name of the layer's own activation, "linear" where it has none; the class ("LeakyReLU") of one that is a layer and no function."""
         activation = self.config.get("activation", "linear")
         if isinstance(activation, Mapping):
-            activation = activation.get("config", activation.get("class_name", "linear"))
+            class_name = str(activation.get("class_name", "linear"))
+            activation = activation.get("config", class_name)
             if isinstance(activation, Mapping):
-                activation = activation.get("name", "linear")
+                return _activation_of_layer(class_name, activation)
         return str(activation or "linear")
+
+
+def _activation_of_layer(class_name: str, config: Mapping[str, Any]) -> str:
+    """Name of the function that a layer without weights computes where there is one, else the layer's class."""
+    return relu_name(config) if class_name == "ReLU" else ACTIVATION_LAYERS.get(class_name, class_name)
+
+
+def relu_name(config: Mapping[str, Any]) -> str:
+    """The function that a ReLU layer computes: "relu", "relu6", or "ReLU" for one of another limit, slope or threshold."""
+    limit = config.get("max_value")
+    if config.get("negative_slope") or config.get("threshold") or limit not in (None, 6, 6.0):
+        return "ReLU"
+    return "relu" if limit is None else "relu6"
 
 
 def batched(shape: Shape) -> Shape:

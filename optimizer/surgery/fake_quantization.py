@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from optimizer.sources.summary import LayerSummary
 from optimizer.surgery.aligned_join import aligned_join_class
 from optimizer.surgery.integer_layout import FIXED_ACTIVATIONS, FUSED_ACTIVATIONS, Layout, Role
 from optimizer.surgery.quantizers import activation_quantizer, kernel_quantizer, rounded_parts, transposed_kernel_quantizer
 from optimizer.surgery.rebuilding import rebuilt
 from optimizer.surgery.separable import rounded_separable_class
+from optimizer.surgery.wrapping import pass_masks
 
 MEMORY_FRACTION = 0.125
 """Share of the training that the moving ranges of activations remember, where that is less than TFMOT's 1,000 steps."""
@@ -135,7 +137,8 @@ class _Preparation:
         from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapperV2
 
         ends = layer.name in self._layout.rounds
-        activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
+        # By the rule that the layout went by: the activation may be a layer itself, which has no name of a function.
+        activation = LayerSummary(name=layer.name, class_name=type(layer).__name__, config=layer.get_config()).activation
         split = hasattr(layer, "kernel_size") or type(layer).__name__ == "Dense"
         split = split and activation not in FUSED_ACTIVATIONS | {"linear"}
         after: list[Any] = []
@@ -154,10 +157,7 @@ class _Preparation:
             wrapper = QuantizeWrapperV2(layer, config)
         if config.output is not None:
             self.ranges.append(lambda: (wrapper._output_quantizers[0], wrapper._output_quantizer_vars))
-        # Masks pass as they pass through the layer: the wrapper by itself would lose them.
-        wrapper.supports_masking, wrapper.compute_mask = layer.supports_masking, layer.compute_mask
-        # The wrapper's call takes any keyword, so Keras would hand it the mask, and it would hand it on to a layer that knows none.
-        wrapper._call_spec._expects_mask_arg = layer._call_spec.expects_mask_arg
+        pass_masks(wrapper, layer)
         return self._aligned(wrapper) if layer.name in self._layout.aligns else self._surrounded(wrapper, after)
 
     def _weights(self, layer: Any) -> dict[str, Any]:

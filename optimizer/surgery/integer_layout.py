@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from optimizer.sources.summary import LayerSummary
+from optimizer.sources.summary import LayerSummary, relu_name
 from optimizer.sources.wiring import Wiring
 from optimizer.surgery.batch_normalization import normalized_layer
 
@@ -279,6 +279,4 @@ def is_fused_relu(layer: LayerSummary) -> bool:
     """Whether the layer is a ReLU that the operator before it can take in."""
     if layer.class_name == "Activation":
         return layer.activation in FUSED_ACTIVATIONS
-    config = layer.config
-    plain = not config.get("negative_slope") and not config.get("threshold")
-    return layer.class_name == "ReLU" and plain and config.get("max_value") in (None, 6, 6.0)
+    return layer.class_name == "ReLU" and relu_name(layer.config) in FUSED_ACTIVATIONS

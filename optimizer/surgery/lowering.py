@@ -72,6 +72,14 @@ def states_looped(keras_model: Any) -> Iterator[None]:
             part._could_use_gpu_kernel = True
 
 
+def _sizes(tensor: Any) -> list[Any]:
+    """The size of each axis: a number, or a scalar tensor where the model leaves it open."""
+    import tensorflow as tf
+
+    given = tf.shape(tensor)
+    return [given[axis] if size is None else size for axis, size in enumerate(tensor.shape)]
+
+
 @functools.cache
 def _pooling_class() -> Any:
     import tensorflow as tf
@@ -85,12 +93,12 @@ def _pooling_class() -> Any:
             self._sizes, self._strides, self._padding = pooling.pool_size, pooling.strides, pooling.padding.upper()
 
         def call(self, inputs: Any) -> Any:
-            _, depth, height, width, channels = inputs.shape
+            _, depth, height, width, channels = _sizes(inputs)
             flat = tf.reshape(inputs, (-1, height, width, channels))
             flat = self._pool(flat, self._sizes[1:], self._strides[1:], self._padding)
-            height, width = flat.shape[1:3]
+            _, height, width, _ = _sizes(flat)
             columns = tf.reshape(flat, (-1, depth, height * width, channels))
             columns = self._pool(columns, (self._sizes[0], 1), (self._strides[0], 1), self._padding)
-            return tf.reshape(columns, (-1, columns.shape[1], height, width, channels))
+            return tf.reshape(columns, (-1, _sizes(columns)[1], height, width, channels))
 
     return PoolingInTwoSteps

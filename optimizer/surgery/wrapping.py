@@ -14,9 +14,21 @@ def with_layers_wrapped(keras_model: Any, names: Collection[str], wrap: Callable
     """A copy of the model in which each layer named goes through `wrap`; its variables are the copy's own."""
 
     def make(layer: Any, name: str) -> Any:
-        return wrap(layer) if name in names else layer
+        if name not in names:
+            return layer
+        wrapper = wrap(layer)
+        pass_masks(wrapper, layer)
+        return wrapper
 
     return rebuilt(without_activity_penalties(copy_of(keras_model)), make)
+
+
+def pass_masks(wrapper: Any, layer: Any) -> None:
+    """Let masks go into and out of one of TFMOT's wrappers as they do with the layer inside: what trains is to compute what is exported."""
+    # By itself the wrapper gives no mask, and the layers behind it would take padding for values.
+    wrapper.supports_masking, wrapper.compute_mask = layer.supports_masking, layer.compute_mask
+    # The wrapper's call takes any keyword, so Keras would hand it the mask, and it would hand it on to a layer that knows none.
+    wrapper._call_spec._expects_mask_arg = layer._call_spec.expects_mask_arg
 
 
 def without_activity_penalties(keras_model: Any) -> Any:

@@ -25,7 +25,7 @@ from optimizer.techniques.sharing.weight_clustering import TORN
 # Each model with the training for integers, which touches every layer, and with one other recipe in turn.
 OTHERS = [recipe for recipe in RECIPES if recipe not in ("as it is", "train")]
 # The calibration of recurrent layers takes the converter ten times as long as anything else.
-SLOW = ("bidirectional", "convolution_and_lstm", "encoder_and_decoder", "masked_words")
+SLOW = ("bidirectional", "convolution_and_lstm", "encoder_and_decoder", "masked_words", "masked_steps")
 RECURRENT = (
     *SLOW, "words_and_lstm", "gru_and_simple_rnn", "fixed_batch_with_state", "state_and_steps_of_one_layer", "mask_dropped_on_the_way",
     "recurrent_dropout",
@@ -41,7 +41,7 @@ ONCE_BROKEN = (
     ("frozen", "cluster"), ("shared_convolution_and_normalization", "cluster, train"), ("half_precision", "int8 x int16"),
     ("fixed_batch_with_state", "prune"), ("attention_over_pictures", "int8 x int16"),
     ("encoder_and_decoder", "as it is"), ("kernel_of_one_weight", "int8"), ("words_as_one_hot", "int8"), ("words_as_one_hot", "train"),
-    ("input_joined_again", "train"),
+    ("input_joined_again", "train"), ("layers_as_activations", "train"), ("volumes_of_any_size", "as it is"),
 )  # fmt: skip
 for broken, again in ONCE_BROKEN:
     CELLS[broken] = (*dict.fromkeys((*CELLS[broken], again)),)

@@ -23,6 +23,7 @@ from optimizer.sources.preflight.saved_model import check_saved_model
 from optimizer.sources.preflight.saved_model_summary import summarize_saved_model
 from optimizer.sources.preflight.signature import detect_format, is_keras_3
 from optimizer.sources.preflight.summarizing import Parsed, summarize
+from optimizer.sources.preflight.training_mode import check_called_for_inference
 from optimizer.sources.preflight.weights import OLD_FOLDER, check_size, match_checkpoint, match_legacy
 from optimizer.sources.shapes import Inference, infer
 from optimizer.sources.summary import ModelSummary
@@ -157,6 +158,7 @@ def understand(config: Mapping[str, Any], place: str) -> tuple[Graph, Inference]
     inference = infer(graph, [input_shape(inputs[name], place) for name in graph.inputs], place)
     check_size(graph, inference, place)
     check_convertible(graph, place)
+    check_called_for_inference(graph, place)
     return graph, inference
 
 

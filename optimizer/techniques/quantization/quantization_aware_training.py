@@ -22,7 +22,14 @@ from optimizer.speed import int8_in_words
 from optimizer.surgery.batch_normalization import FOLDABLE, fold_batch_normalization
 from optimizer.surgery.describing import wiring_of_keras
 from optimizer.surgery.fake_quantization import calibrate, with_fake_quantization
-from optimizer.surgery.integer_layout import INTEGER_ACTIVATIONS, TRAINED_WITH_NORMALIZATION, Layout, Role, integer_layout
+from optimizer.surgery.integer_layout import (
+    INTEGER_ACTIVATIONS,
+    OUTPUTS,
+    TRAINED_WITH_NORMALIZATION,
+    Layout,
+    Role,
+    integer_layout,
+)
 from optimizer.surgery.wrapping import without_activity_penalties
 from optimizer.technique import Technique, param, technique
 from optimizer.training import Schedule, fit, held_projections, tensors
@@ -156,7 +163,7 @@ def _finding(layer: LayerSummary, wiring: Wiring, layout: Layout, skipped: Colle
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason, fix=fix)
     if layer.class_name == "BatchNormalization":
         return Finding(layer=layer.name, verdict=Verdict.WORKS, reason="becomes part of the layer before it")
-    if layout.roles[layer.name] is Role.KERNEL and layer.activation not in INTEGER_ACTIVATIONS:
+    if layout.roles[layer.name] is Role.KERNEL and layer.activation not in INTEGER_ACTIVATIONS | OUTPUTS:
         reason = f"its kernel is rounded; the activation {layer.activation} is computed in float"
     return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=reason)
 
