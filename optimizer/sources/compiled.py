@@ -63,30 +63,30 @@ def family_of(name: str) -> LossFamily:
     return next((family for family, known in WORDS if words & known), LossFamily.UNKNOWN)
 
 
-def compiled_loss(training_config: Mapping[str, Any], output: int = 0, output_name: str = "") -> CompiledLoss:
+def compiled_loss(training_config: Mapping[str, Any], output: int = 0, *names: str) -> CompiledLoss:
     """The loss of one output, by the loss's name or, where that is the author's own, by the names of the metrics beside it.
 
     Args:
         training_config: What the file says: `loss` and `metrics` as Keras 2 or Keras 3 stores them.
         output: Position of the output among the model's.
-        output_name: Its name; losses may be stored by name.
+        names: What the output is called, by the dictionary that the model gives or by its layer; losses may be stored by name.
     """
-    loss = _of_output(training_config.get("loss"), output, output_name)
+    loss = _of_output(training_config.get("loss"), output, names)
     if loss is None:
         return CompiledLoss(family=LossFamily.NONE)
     name, config = _name_of(loss), _config_of(loss)
     stored = config.get("from_logits")
     family = family_of(name)
     if family is LossFamily.UNKNOWN:
-        family = _family_of_metrics(training_config.get("metrics"), output, output_name)
+        family = _family_of_metrics(training_config.get("metrics"), output, names)
     told = stored if isinstance(stored, bool) else False if name.replace("_", "").lower() in OF_PROBABILITIES else None
     return CompiledLoss(family=family, name=name, from_logits=told)
 
 
-def _of_output(stored: Any, output: int, output_name: str) -> Any:
+def _of_output(stored: Any, output: int, names: tuple[str, ...]) -> Any:
     """What belongs to one output: there is one entry for all, one for each in a list, or one by each output's name."""
     if isinstance(stored, Mapping) and "class_name" not in stored:
-        return stored.get(output_name)
+        return next((stored[name] for name in names if name in stored), None)
     if isinstance(stored, Sequence) and not isinstance(stored, str):
         return stored[output] if output < len(stored) else None
     return stored
@@ -110,9 +110,9 @@ def _config_of(stored: Any) -> Mapping[str, Any]:
     return config if isinstance(config, Mapping) else {}
 
 
-def _family_of_metrics(stored: Any, output: int, output_name: str) -> LossFamily:
+def _family_of_metrics(stored: Any, output: int, names: tuple[str, ...]) -> LossFamily:
     if isinstance(stored, Mapping) or (isinstance(stored, list) and any(isinstance(entry, list) for entry in stored)):
-        stored = _of_output(stored, output, output_name)
+        stored = _of_output(stored, output, names)
     entries = stored if isinstance(stored, list) else [stored]
     found = {family_of(_name_of(entry)) for entry in entries if entry is not None} - {LossFamily.UNKNOWN}
     # Two metrics of different families (accuracy beside MAE) tell nothing.

@@ -65,7 +65,9 @@ def prepare(dataset: Dataset, summary: ModelSummary, task: str = AUTO) -> Prepar
         input_shape=() if joined else input_shape,
         output_shape=output_shape,
         activation=summary.activation_of(summary.output_layers[output]),
-        loss=compiled_loss(summary.training_config, output, summary.output_layers[output].split("/")[0]),
+        loss=compiled_loss(
+            summary.training_config, output, summary.names_of_outputs[output], summary.output_layers[output].split("/")[0]
+        ),
     )
     found = find_task(case, wanted)
     return PreparedData(

@@ -13,6 +13,7 @@ from optimizer.job import DataSource
 from optimizer.sources.dataset import Dataset, Task
 from optimizer.sources.fit import prepare
 from optimizer.sources.joined import JoinedSamples
+from optimizer.sources.preflight import read_model_summary
 from optimizer.sources.readers import read_dataset
 from optimizer.sources.scaling import expected_range_in_words, scaling_candidates, value_range
 from optimizer.sources.summary import LayerSummary, ModelSummary
@@ -148,3 +149,20 @@ def test_joined_samples_are_indexed_by_sample() -> None:
     joined = JoinedSamples({"a": LEFT, "b": RIGHT})
     assert len(joined) == NUMBER
     assert {name: len(array) for name, array in joined[3:5].arrays.items()} == {"a": 2, "b": 2}
+
+
+@pytest.mark.parametrize("extension", ["keras", "h5"])
+def test_outputs_of_a_dictionary_go_by_its_keys_in_the_order_of_the_model(tmp_path: Path, extension: str) -> None:
+    import tensorflow as tf
+
+    inputs = tf.keras.Input((6,))
+    heads = {"price": tf.keras.layers.Dense(1)(inputs), "kind": tf.keras.layers.Dense(3, activation="softmax")(inputs)}
+    model = tf.keras.Model(inputs, heads)
+    model.compile("adam", {"price": "mse", "kind": "sparse_categorical_crossentropy"})
+    path = tmp_path / f"model.{extension}"
+    model.save(path)
+    summary = read_model_summary(path, name=path.name)
+    assert summary.names_of_outputs == ("kind", "price")
+    assert [shape[1:] for shape in summary.output_shapes if shape] == [tuple(tensor.shape[1:]) for tensor in model.outputs]
+    priced = prepare(read(tmp_path, x=np.zeros((16, 6), np.float32), y_price=np.linspace(0, 1, 16, dtype=np.float32)), summary)
+    assert (priced.task, priced.output) == (Task.REGRESSION, 1)

@@ -6,6 +6,7 @@ from typing import Any
 
 from optimizer.sources.keras_3.parts import Arguments, SourceLayer
 from optimizer.sources.preflight.allowlist import MODELS
+from optimizer.sources.preflight.training_mode import BY_BATCH, BY_CHANCE
 
 RECURRENT = frozenset(["LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Bidirectional"])
 SEQUENCES = ("sequences", "initial_state", "mask", "training")
@@ -31,6 +32,8 @@ MASKED = RECURRENT | frozenset(
 )
 FROZEN = MODELS | {"BatchNormalization"}
 """What people call with training=False so that it stays as it is while the rest is trained."""
+TRAINING = BY_BATCH | BY_CHANCE | RECURRENT | MODELS
+"""What computes something else where it is called with training=True."""
 
 
 def plain_call(source: SourceLayer) -> Arguments:
@@ -52,6 +55,8 @@ def _says_something(key: str, value: Any, source: SourceLayer) -> bool:
         return False
     if key == "mask":
         return source.class_name in MASKED and any(item is not None for item in (value if isinstance(value, list) else [value]))
+    if key == "training" and value is True:
+        return source.class_name in TRAINING  # The check of the translation refuses it.
     if key == "training":
         # Keras 3 writes down the default of a call that nobody told so, and goes by what the whole model is called with.
         return value is False and source.class_name in FROZEN

@@ -167,11 +167,11 @@ def _reference(value: Any, names: set[str]) -> Tensor | None:
 
 
 def _tensors(value: Any, names: set[str]) -> list[Tensor]:
-    """All tensor references in nested lists and dictionaries, in order."""
+    """All tensor references in nested lists and dictionaries, in order; dictionaries in that of their keys, as Keras flattens them."""
     tensor = _reference(value, names)
     if tensor is not None:
         return [tensor]
-    items = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    items = [value[key] for key in sorted(value)] if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     return [found for item in items for found in _tensors(item, names)]
 
 
@@ -201,6 +201,17 @@ def _call(value: Any, names: set[str]) -> Call:
                 elif isinstance(argument, list) and _reference(argument, names) is None:
                     arguments[key] = [None if _reference(entry, names) else entry for entry in argument]
     return Call(inputs=tuple(inputs), masks=frozenset(masks), arguments=arguments)
+
+
+def names_of_outputs(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a model that gives a dictionary calls its outputs, in the order in which Keras flattens them; nothing for any other model."""
+    inner = config.get("config")
+    stored = inner.get("output_layers") if isinstance(inner, Mapping) else None
+    if not isinstance(stored, Mapping) or not all(
+        isinstance(item, list) and item and isinstance(item[0], str) for item in stored.values()
+    ):
+        return ()
+    return tuple(sorted(stored)) if all(len(name) <= MAX_NAME_LENGTH for name in stored) else ()
 
 
 def input_shape(node: Node, place: str) -> Shape:

@@ -12,7 +12,7 @@ from optimizer.sources.graph import Graph
 from optimizer.sources.limits import MAX_METADATA_BYTES
 from optimizer.sources.preflight import hdf5
 from optimizer.sources.preflight.allowlist import KERAS_3, MODELS
-from optimizer.sources.preflight.architecture import build_graph, input_shape
+from optimizer.sources.preflight.architecture import build_graph, input_shape, names_of_outputs
 from optimizer.sources.preflight.archive import CONFIG, METADATA, WEIGHTS, opened_archive
 from optimizer.sources.preflight.config import check_config, parse_config
 from optimizer.sources.preflight.convertible import check_convertible
@@ -82,12 +82,13 @@ def _read_h5(path: Path, place: str) -> Parsed:
             inference=inference,
             weights=found.shapes,
             training=training,
+            output_names=names_of_outputs(config),
             keras_version=version,
             notes=translated.notes,
         )
     graph, inference = understand(config, place)
     weights = match_legacy(graph, stored, inference, place)
-    return Parsed(graph=graph, inference=inference, weights=weights, training=training)
+    return Parsed(graph=graph, inference=inference, weights=weights, training=training, output_names=names_of_outputs(config))
 
 
 def _without_architecture(file: Any, place: str) -> InputError:
@@ -120,12 +121,18 @@ def _read_keras(path: Path, place: str) -> Parsed:
     training = stated if isinstance(stated, Mapping) else {}
     if translated is None:
         weights = match_checkpoint(graph, stored, inference, place)
-        return Parsed(graph=graph, inference=inference, weights=weights, training=training)
+        return Parsed(graph=graph, inference=inference, weights=weights, training=training, output_names=names_of_outputs(config))
     from optimizer.sources.keras_3.stored_weights import locate_checkpoint
 
     weights = locate_checkpoint(graph, translated.origins, stored, inference, place).shapes
     return Parsed(
-        graph=graph, inference=inference, weights=weights, training=training, keras_version=version, notes=translated.notes
+        graph=graph,
+        inference=inference,
+        weights=weights,
+        training=training,
+        output_names=names_of_outputs(config),
+        keras_version=version,
+        notes=translated.notes,
     )
 
 

@@ -20,13 +20,15 @@ TRAINING_KEYS = ("loss", "metrics", "loss_weights", "weighted_metrics")
 class Parsed:
     """What was read from a model file: its graph, what was inferred of it, and the weights of each layer by full name.
 
-    `keras_version` is the Keras 3 that wrote the file, empty where tf-keras did; `notes` are for the person.
+    `output_names` are the keys of a dictionary that the model gives; `keras_version` is the Keras 3 that wrote the file, empty where tf-keras
+    did; `notes` are for the person.
     """
 
     graph: Graph
     inference: Inference
     weights: Mapping[str, Shapes]
     training: Mapping[str, Any]
+    output_names: tuple[str, ...] = ()
     keras_version: str = ""
     notes: tuple[str, ...] = ()
 
@@ -51,6 +53,7 @@ def summarize(parsed: Parsed, *, name: str, sha256: str, file_format: str, size_
         output_layers=tuple(_pick(makers[tensor.layer], tensor) for tensor in graph.outputs),
         input_dtypes=tuple(_dtype(inputs[n]) for n in graph.inputs),
         input_names=tuple(graph.inputs),
+        output_names=parsed.output_names,
         keras_version=parsed.keras_version,
         notes=parsed.notes,
         training_config=plain_json({key: parsed.training[key] for key in TRAINING_KEYS if key in parsed.training}),

@@ -324,3 +324,21 @@ def _write(path: Path, parts: dict[str, bytes]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
+
+
+def test_outputs_of_a_dictionary_keep_their_names(keras: Any, saved: Callable[..., Path]) -> None:
+    inputs = keras.Input((6,))
+    heads = {"price": keras.layers.Dense(1)(inputs), "kind": keras.layers.Dense(3, activation="softmax")(inputs)}
+    model = keras.Model(inputs, heads)
+    model.compile(loss={"price": "mse", "kind": "sparse_categorical_crossentropy"})
+    path = saved(model)
+    summary = read_model_summary(path, name=path.name)
+    assert summary.names_of_outputs == ("kind", "price")
+    assert [shape[-1] for shape in summary.output_shapes if shape] == [3, 1]
+
+
+def test_a_layer_that_always_trains_is_refused(keras: Any, refused: Callable[..., InputError]) -> None:
+    inputs = keras.Input((6,))
+    error = refused(keras.Model(inputs, keras.layers.Dropout(0.5, name="drop")(inputs, training=True)), "UNSUPPORTED_MODEL")
+    assert "layer drop" in error.place
+    assert "training=True" in error.what
