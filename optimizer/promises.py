@@ -194,12 +194,16 @@ class SameInterface(Promise):
         return self.result(same, f"takes {found[0]}, gives {found[1]}")
 
     def check_litert(self, file: LiteRTFile, keras_model: Any) -> PromiseResult:
-        """Compare the file's shapes by their number of elements: converters may drop axes of one element."""
+        """Compare the file's shapes by their number of elements: converters may drop axes of one element. Open axes take any length."""
         del keras_model
         main = file.model.subgraphs[0]
-        sizes = tuple(sum(math.prod(file.shape(0, tensor)[1:]) for tensor in part) for part in (main.inputs, main.outputs))
-        wanted = math.prod(self.input_shape), math.prod(self.output_shape)
-        return self.result(sizes == wanted, f"takes {sizes[0]} numbers, gives {sizes[1]}")
+        found, same = [], True
+        for tensors, shape in ((main.inputs, self.input_shape), (main.outputs, self.output_shape)):
+            numbers, wanted = sum(math.prod(file.shape(0, tensor)[1:]) for tensor in tensors), math.prod(shape)
+            is_open = any(file.has_open_axes(0, tensor) for tensor in tensors)
+            same = same and (wanted % numbers == 0 if is_open and len(tensors) == 1 else is_open or numbers == wanted)
+            found.append(f"{numbers}{' or a multiple' if is_open else ''}")
+        return self.result(same, f"takes {found[0]} numbers, gives {found[1]}")
 
 
 def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:

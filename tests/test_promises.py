@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from optimizer.context import RunContext
+from optimizer.conversion import convert
 from optimizer.errors import PromiseBroken
 from optimizer.kernel_location import locate
 from optimizer.kernels import kernel_variables
 from optimizer.litert_file import LiteRTFile
 from optimizer.model import Model
-from optimizer.promises import SharedValues, Sparsity
+from optimizer.promises import SameInterface, SharedValues, Sparsity
 from optimizer.recipe import Recipe, recipe_from_json
 from optimizer.steps import Stages, run_steps
 
@@ -84,3 +85,16 @@ def test_a_kernel_that_is_gone_breaks_its_promise(context: RunContext) -> None:
     assert promise.check_keras(context.original.keras).holds is False
     renewed = context.original.changed(promises=(promise,)).changed(promises=(dataclasses.replace(promise, technique="u"),))
     assert [p.technique for p in renewed.promises] == ["u"]
+
+
+@pytest.mark.parametrize(("wanted", "holds"), [((3,), True), ((4,), False)])
+def test_a_model_of_open_size_keeps_its_interface(wanted: tuple[int, ...], holds: bool) -> None:
+    import tensorflow as tf
+
+    layers = tf.keras.layers
+    model = tf.keras.Sequential(
+        [layers.Input((None, None, 2)), layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(3)]
+    )
+    promise = SameInterface(technique="knowledge_distillation", input_shape=(8, 9, 2), output_shape=wanted)
+    assert promise.check_keras(model).holds is holds
+    assert promise.check_litert(LiteRTFile(convert(model)), model).holds is holds
