@@ -17,6 +17,9 @@ from optimizer.surgery.wrapping import with_layers_wrapped, with_weights_of
 from optimizer.techniques.pruning.magnitude_pruning import MagnitudePruning
 from optimizer.techniques.sharing.weight_clustering import WeightClustering, _stripped
 
+MEMBERS = ("masked_words", "masked_mean", "mask_dropped_on_the_way", "masked_steps", "plain_convolutions", "transformer")
+"""What wrappers have lost, and two that they never harmed: a slice of the zoo, all of which was tried by hand."""
+
 
 def made(name: str) -> tuple[Any, Any]:
     """A member of the zoo, flat, and samples for it: of models with masks most end in padding."""
@@ -25,7 +28,7 @@ def made(name: str) -> tuple[Any, Any]:
     return original, x[: model.inputs[0].shape[0] or 16].astype(original.inputs[0].dtype.name)
 
 
-@pytest.mark.parametrize("name", zoo.MODELS)
+@pytest.mark.parametrize("name", MEMBERS)
 def test_until_the_first_mask_pruning_changes_nothing(name: str) -> None:
     from tensorflow_model_optimization.sparsity.keras import ConstantSparsity, prune_low_magnitude
 
@@ -37,7 +40,7 @@ def test_until_the_first_mask_pruning_changes_nothing(name: str) -> None:
     np.testing.assert_allclose(wrapped(x, training=False), original(x, training=False), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", zoo.MODELS)
+@pytest.mark.parametrize("name", MEMBERS)
 def test_clustering_trains_the_function_that_comes_of_it(name: str) -> None:
     original, x = made(name)
     step = WeightClustering(number_of_clusters=8, initialization="linear")

@@ -32,8 +32,8 @@ MASKED = RECURRENT | frozenset(
 )
 FROZEN = MODELS | {"BatchNormalization"}
 """What people call with training=False so that it stays as it is while the rest is trained."""
-TRAINING = BY_BATCH | BY_CHANCE | RECURRENT | MODELS
-"""What computes something else where it is called with training=True."""
+TRAINING = BY_BATCH | RECURRENT | MODELS | {name for name in BY_CHANCE if not name.startswith("Random")}
+"""What computes something else where it is called with training=True. Layers that change pictures at random are always written down so."""
 
 
 def plain_call(source: SourceLayer) -> Arguments:

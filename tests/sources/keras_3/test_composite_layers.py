@@ -174,11 +174,10 @@ BUILDS: dict[str, Callable[[Any], Any]] = {
     "states": with_states,
     "encoder and decoder": encoder_and_decoder,
     "masks": masked,
-    **MASKED_BUILDS,
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:You passed `rms_scaling=True`", "ignore:Layer .* was passed an input with a mask")
+@pytest.mark.filterwarnings("ignore:You passed `rms_scaling=True`")
 @pytest.mark.parametrize("extension", ["keras", "h5"])
 @pytest.mark.parametrize("name", BUILDS)
 def test_a_composite_layer_computes_the_same(name: str, extension: str, keras: Any, agreement: Callable[..., Agreement]) -> None:
@@ -189,8 +188,16 @@ def test_a_composite_layer_computes_the_same(name: str, extension: str, keras: A
 
 
 @pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
+@pytest.mark.parametrize("name", MASKED_BUILDS)
+def test_a_mask_is_what_it_is_in_keras_3(name: str, keras: Any, agreement: Callable[..., Agreement]) -> None:
+    found = agreement(MASKED_BUILDS[name](keras))
+    assert found.relative is not None, found.reason
+    assert found.relative < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
 def test_samples_of_a_model_with_masks_are_padded(keras: Any, saved: Callable[..., Any]) -> None:
-    path = saved(BUILDS["two masks"](keras))
+    path = saved(MASKED_BUILDS["two masks"](keras))
     words_, vectors = random_samples(read_model_summary(path, name=path.name), 0) or []
     assert [int((row == 0).all(axis=-1).sum()) for row in vectors] == [0, 2, 4]
     assert (words_[1, 6:] == 0).all()
