@@ -201,7 +201,8 @@ def _followed(sources: Mapping[str, SourceLayer], fed: bool, rule: Rule, *, forg
     """
     masks: dict[Source, Mask] = {}
     seen: dict[Source, list[Mask]] = {}
-    while True:
+    # What feeds itself, as no model does that was ever built, might go on for ever.
+    for _ in range(sum(len(source.calls) for source in sources.values()) + 2):
         before, forgotten = dict(masks), set[Source]()
         for source in sources.values():
             if source.class_name == "InputLayer":
@@ -217,7 +218,8 @@ def _followed(sources: Mapping[str, SourceLayer], fed: bool, rule: Rule, *, forg
                 if forgetting and source.class_name == "MultiHeadAttention":
                     forgotten.update(read)
         if masks == before:
-            return seen
+            break
+    return seen
 
 
 def _given_on(source: SourceLayer, own: Source, given: list[Mask], rule: Rule) -> Mask:
@@ -237,11 +239,10 @@ def _given_on(source: SourceLayer, own: Source, given: list[Mask], rule: Rule) -
 
 def _itself(tensor: Tensor, sources: Mapping[str, SourceLayer]) -> Source:
     """The layer and call that made a tensor: outside training, some layers of Keras 3 give the very tensor that they are given."""
-    while tensor.layer in sources and sources[tensor.layer].class_name in GIVING_THE_SAME:
-        inputs = _inputs(sources[tensor.layer].calls[tensor.call])
-        if not inputs:
-            break
-        tensor = inputs[0]
+    passed = set[Tensor]()
+    while tensor.layer in sources and sources[tensor.layer].class_name in GIVING_THE_SAME and tensor not in passed:
+        passed.add(tensor)
+        tensor = next(iter(_inputs(sources[tensor.layer].calls[tensor.call])), tensor)
     return tensor.layer, tensor.call
 
 
