@@ -20,7 +20,8 @@ from optimizer.sources.keras_3.parts import Arguments, Builder, Inner, Part, Par
 from optimizer.sources.masks import hands_masks_on, makes_a_mask
 from optimizer.sources.preflight.allowlist import MODELS
 
-CONSUMERS = (MASKED - {"BatchNormalization"}) | {"MultiHeadAttention"}
+ATTENTION = "MultiHeadAttention"
+CONSUMERS = (MASKED - {"BatchNormalization"}) | {ATTENTION}
 """Layers that compute otherwise where a mask is given. A BatchNormalization goes by it in training only."""
 MERGES = frozenset(["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"])
 HANDED_ON_BY_KERAS_3 = frozenset(["Identity", "Rescaling", "Normalization"])
@@ -112,15 +113,11 @@ class CarriedMasks:
         if len(source.calls) > 1:
             raise source.refuse("is called several times, with masks that tf-keras carries otherwise", "Make it several layers.")
         own = next(part for part in parts.parts if part.suffix == "")
-        builder = Builder(source)
+        builder = Builder(source, beside=parts.parts)
         call = self._told(source, own.calls[0], builder)
-        before = tuple(
-            dataclasses.replace(part, suffix=f"mask_{part.suffix}", calls=(_renamed(part.calls[0]),))
-            for part in builder.done().parts
-        )
-        rest = tuple(dataclasses.replace(part, calls=(_renamed(call),)) if part is own else part for part in parts.parts)
+        told = tuple(dataclasses.replace(part, calls=(call,)) if part is own else part for part in parts.parts)
         at = parts.parts.index(own)
-        return dataclasses.replace(parts, parts=(*rest[:at], *before, *rest[at:]))
+        return dataclasses.replace(parts, parts=(*told[:at], *builder.done().parts, *told[at:]))
 
     def _agrees(self, source: SourceLayer, number: int) -> bool:
         if "mask" in plain_call(dataclasses.replace(source, calls=(source.calls[number],))).kwargs:
@@ -131,23 +128,24 @@ class CarriedMasks:
     def _told(self, source: SourceLayer, call: Arguments, builder: Builder) -> Arguments:
         """The one call with inputs that carry nothing, and masks as arguments."""
         kwargs = dict(call.kwargs)
-        given = _inputs(source.calls[0])
-        there = dict(zip(given, self.keras_3[source.name, 0], strict=True))
+        given, there = _inputs(source, source.calls[0]), self.keras_3[source.name, 0]
         here = dict(zip(given, self.tf_keras[source.name, 0], strict=True))
-        attends = source.class_name == "MultiHeadAttention"
-        inputs = [call.args[0], kwargs.get("value"), kwargs.get("key")] if attends else call.args[0]
-        several = isinstance(inputs, list | tuple)
-        masks = [self._built(there.get(x, NONE), source, builder) for x in flat(inputs)]
-        if attends:
+        if source.class_name == ATTENTION:
             joined = kwargs.pop("attention_mask", None)
-            for mask, axis in zip(masks, (2, 1, 1), strict=True):
+            for carried, axis in zip(there, (2, 1, 1), strict=False):
+                mask = self._built(carried, source, builder)
                 if mask is not None:
                     joined = _both(builder, builder.operator("expand_dims", mask, axis=axis), joined)
             kwargs.update({} if joined is None else {"attention_mask": joined})
-        elif any(mask is not None for mask in masks):
-            if source.class_name in MODELS:
-                raise source.refuse("is given a mask that tf-keras carries otherwise", "Give it the mask as an input of its own.")
-            kwargs["mask"] = masks if several else masks[0]
+        else:
+            by_tensor = dict(zip(given, there, strict=True))
+            masks = [self._built(by_tensor.get(x, NONE), source, builder) for x in flat(call.args[0])]
+            if any(mask is not None for mask in masks):
+                if source.class_name in MODELS:
+                    raise source.refuse(
+                        "is given a mask that tf-keras carries otherwise", "Give it the mask as an input of its own."
+                    )
+                kwargs["mask"] = masks if isinstance(call.args[0], list | tuple) else masks[0]
         plain: dict[Tensor, Inner] = {}
 
         def without(value: Any) -> Any:
@@ -178,17 +176,6 @@ class CarriedMasks:
         return joined
 
 
-def _renamed(call: Arguments) -> Arguments:
-    """Arguments that name the parts put before a layer by the names they got there; others are left."""
-
-    def renamed(value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            return [renamed(item) for item in value]
-        return Inner(part=f"mask_{value.part}", index=value.index) if isinstance(value, Inner) else value
-
-    return Arguments(args=tuple(map(renamed, call.args)), kwargs={key: renamed(value) for key, value in call.kwargs.items()})
-
-
 Rule = Callable[[SourceLayer, list[Mask]], Mask]
 """The masks that a layer gives on, from those of the tensors that it is called on."""
 
@@ -208,15 +195,17 @@ def _followed(sources: Mapping[str, SourceLayer], fed: bool, rule: Rule, *, forg
             if source.class_name == "InputLayer":
                 masks[source.name, 0] = frozenset([(source.name, 0)]) if fed else NONE
             for number, call in enumerate(source.calls):
-                own, inputs = (source.name, number), _inputs(call)
+                own, inputs = (source.name, number), _inputs(source, call)
                 read = [_itself(tensor, sources) for tensor in inputs]
                 given = [
                     NONE if same in forgotten else masks.get((tensor.layer, tensor.call), NONE)
                     for same, tensor in zip(read, inputs, strict=True)
                 ]
-                seen[own], masks[own] = given, _given_on(source, own, given, rule)
-                if forgetting and source.class_name == "MultiHeadAttention":
+                masks[own] = _given_on(source, own, given, rule)
+                if forgetting and source.class_name == ATTENTION:
                     forgotten.update(read)
+                    given = _without_replaced(source, call, given)
+                seen[own] = given
         if masks == before:
             break
     return seen
@@ -231,10 +220,25 @@ def _given_on(source: SourceLayer, own: Source, given: list[Mask], rule: Rule) -
     if source.class_name in MODELS:
         # What it gives on is made inside.
         return frozenset([own]) if any(given) or makes_masks(source.config) else NONE
+    if source.class_name == "Concatenate" and not _joins_features(source):
+        return frozenset([own]) if any(given) else NONE
     told = tensors(source.calls[own[1]].kwargs.get("mask"))
     if told and not any(given) and hands_masks_on(source.class_name, source.config):
         return frozenset([own])
     return rule(source, given)
+
+
+def _joins_features(source: SourceLayer) -> bool:
+    """Whether a Concatenate joins the last axis; along another the mask becomes as long as what is joined."""
+    axis = source.config.get("axis", -1)
+    shapes = [tensor.shape for tensor in tensors(source.calls[0].args)]
+    return axis == -1 or any(shape is not None and axis == len(shape) - 1 for shape in shapes)
+
+
+def _without_replaced(source: SourceLayer, call: Arguments, given: list[Mask]) -> list[Mask]:
+    """The masks on query, value and key; one that is given as an argument stands for what the value or the key carries."""
+    named = plain_call(dataclasses.replace(source, calls=(call,))).kwargs
+    return [NONE if name in named else mask for name, mask in zip(("", "value_mask", "key_mask"), given, strict=False)]
 
 
 def _itself(tensor: Tensor, sources: Mapping[str, SourceLayer]) -> Source:
@@ -242,7 +246,7 @@ def _itself(tensor: Tensor, sources: Mapping[str, SourceLayer]) -> Source:
     passed = set[Tensor]()
     while tensor.layer in sources and sources[tensor.layer].class_name in GIVING_THE_SAME and tensor not in passed:
         passed.add(tensor)
-        tensor = next(iter(_inputs(sources[tensor.layer].calls[tensor.call])), tensor)
+        tensor = next(iter(_inputs(sources[tensor.layer], sources[tensor.layer].calls[tensor.call])), tensor)
     return tensor.layer, tensor.call
 
 
@@ -260,6 +264,9 @@ def _in_tf_keras(source: SourceLayer, given: list[Mask], dropping: set[str]) -> 
     return frozenset().union(*given) if source.class_name in MERGES else given[0]
 
 
-def _inputs(call: Arguments) -> list[Tensor]:
-    """The tensors of a call that are no masks."""
+def _inputs(source: SourceLayer, call: Arguments) -> list[Tensor]:
+    """The tensors of a call that are no masks: of a MultiHeadAttention query, value and key."""
+    if source.class_name == ATTENTION:
+        plain = plain_call(dataclasses.replace(source, calls=(call,)))
+        return tensors([plain.args[0], plain.kwargs.get("value"), plain.kwargs.get("key")])
     return tensors((call.args, [value for key, value in call.kwargs.items() if not key.endswith("mask")]))

@@ -158,8 +158,10 @@ def operation(*class_names: str) -> Callable[[Translator], Translator]:
 class Builder:
     """Gathers the parts that stand for one call of a layer; each takes tensors, or what an earlier part gave."""
 
-    def __init__(self, source: SourceLayer, note: str = "") -> None:
+    def __init__(self, source: SourceLayer, note: str = "", beside: Sequence[Part] = ()) -> None:
+        """`beside` are parts of the same translation that were gathered elsewhere: new ones take other names."""
         self.source, self._note, self._parts = source, note, list[Part]()
+        self._named = {part.suffix for part in beside}
 
     def operator(self, function: str, first: Any, **arguments: Any) -> Inner:
         """A TensorFlow function as a layer; `first` is its first argument, the others are by name."""
@@ -197,7 +199,7 @@ class Builder:
         return Inner(part="")
 
     def _add(self, part: Part) -> Inner:
-        taken = {other.suffix for other in self._parts}
+        taken = self._named | {other.suffix for other in self._parts}
         names = (part.suffix, *(f"{part.suffix}_{n}" for n in range(1, len(taken) + 2)))
         suffix = next(name for name in names if name not in taken)
         self._parts.append(dataclasses.replace(part, suffix=suffix))

@@ -135,6 +135,9 @@ MASKED_BUILDS: dict[str, Callable[[Any], Any]] = {
     "a mask of the values": words(
         lambda keras, layers, x, y: layers.Flatten()(layers.MultiHeadAttention(2, 3)(y, y, value_mask=y[:, :, 0] > 0.3))
     ),
+    "a mask of the values in place of theirs": words(
+        lambda keras, layers, x, y: layers.Flatten()(layers.MultiHeadAttention(2, 3)(x, x, value_mask=y[:, :, 0] > 0.3))
+    ),
     "a mask of the query, which does nothing": words(
         lambda keras, layers, x, y: layers.Flatten()(layers.MultiHeadAttention(2, 3)(y, y, query_mask=y[:, :, 0] > 0.3))
     ),
