@@ -108,7 +108,9 @@ class CarriedMasks:
         """The layer with the masks that it goes by in Keras 3. Raises InputError NOT_TRANSLATABLE where that takes more than functions."""
         if source.class_name in WITHOUT_MASKS and any(any(self.keras_3[source.name, n]) for n in range(len(source.calls))):
             raise source.refuse("is given masks", "Use MultiHeadAttention.")
-        if source.class_name not in CONSUMERS or all(self._agrees(source, number) for number in range(len(source.calls))):
+        if source.class_name not in CONSUMERS | {"Concatenate"} or all(
+            self._agrees(source, number) for number in range(len(source.calls))
+        ):
             return parts
         if len(source.calls) > 1:
             raise source.refuse("is called several times, with masks that tf-keras carries otherwise", "Make it several layers.")
@@ -120,6 +122,9 @@ class CarriedMasks:
         return dataclasses.replace(parts, parts=(*told[:at], *builder.done().parts, *told[at:]))
 
     def _agrees(self, source: SourceLayer, number: int) -> bool:
+        if source.class_name == "Concatenate":
+            # tf-keras cannot join steps that have a mask with steps that have none.
+            return _joins_features(source) or len({bool(mask) for mask in self.tf_keras[source.name, number]}) < 2
         if "mask" in plain_call(dataclasses.replace(source, calls=(source.calls[number],))).kwargs:
             return True  # tf-keras takes the one that is given, too.
         there, here = self.keras_3[source.name, number], self.tf_keras[source.name, number]
@@ -137,7 +142,7 @@ class CarriedMasks:
                 if mask is not None:
                     joined = _both(builder, builder.operator("expand_dims", mask, axis=axis), joined)
             kwargs.update({} if joined is None else {"attention_mask": joined})
-        else:
+        elif source.class_name in CONSUMERS:
             by_tensor = dict(zip(given, there, strict=True))
             masks = [self._built(by_tensor.get(x, NONE), source, builder) for x in flat(call.args[0])]
             if any(mask is not None for mask in masks):
@@ -221,7 +226,7 @@ def _given_on(source: SourceLayer, own: Source, given: list[Mask], rule: Rule) -
         # What it gives on is made inside.
         return frozenset([own]) if any(given) or makes_masks(source.config) else NONE
     if source.class_name == "Concatenate" and not _joins_features(source):
-        return frozenset([own]) if any(given) else NONE
+        return rule(source, given) and frozenset([own])
     told = tensors(source.calls[own[1]].kwargs.get("mask"))
     if told and not any(given) and hands_masks_on(source.class_name, source.config):
         return frozenset([own])
@@ -252,14 +257,17 @@ def _itself(tensor: Tensor, sources: Mapping[str, SourceLayer]) -> Source:
 
 def _in_keras_3(source: SourceLayer, given: list[Mask]) -> Mask:
     if source.class_name in MERGES:
-        # One mask of "true" everywhere is none.
-        return frozenset().union(*given) if all(given) else NONE
+        # One mask of "true" everywhere is none; steps without one count where steps are joined.
+        joins_steps = source.class_name == "Concatenate" and not _joins_features(source)
+        return frozenset().union(*given) if all(given) or joins_steps else NONE
     handed_on = source.class_name in HANDED_ON_BY_KERAS_3 or hands_masks_on(source.class_name, source.config)
     return given[0] if handed_on and given else NONE
 
 
 def _in_tf_keras(source: SourceLayer, given: list[Mask], dropping: set[str]) -> Mask:
     if source.name in dropping or not hands_masks_on(source.class_name, source.config) or not given:
+        return NONE
+    if source.class_name == "Concatenate" and not _joins_features(source) and not all(given):
         return NONE
     return frozenset().union(*given) if source.class_name in MERGES else given[0]
 

@@ -138,6 +138,8 @@ MASKED_BUILDS: dict[str, Callable[[Any], Any]] = {
     "a mask of the values in place of theirs": words(
         lambda keras, layers, x, y: layers.Flatten()(layers.MultiHeadAttention(2, 3)(x, x, value_mask=y[:, :, 0] > 0.3))
     ),
+    "steps joined": words(lambda keras, layers, x, y: layers.Flatten()(layers.Dense(3)(layers.Concatenate(axis=1)([x, y])))),
+    "steps joined, both masked": words(lambda keras, layers, x, y: attended(layers, layers.Concatenate(axis=1)([x, x]))),
     "a mask of the query, which does nothing": words(
         lambda keras, layers, x, y: layers.Flatten()(layers.MultiHeadAttention(2, 3)(y, y, query_mask=y[:, :, 0] > 0.3))
     ),
