@@ -30,7 +30,7 @@ def task_loss(data: PreparedData) -> Loss:
         return lambda inputs, targets, outputs: binary(targets, outputs)
     values = tf.math.sigmoid if data.task is Task.RECONSTRUCTION and data.from_logits else tf.identity
     return lambda inputs, targets, outputs: tf.reduce_mean(
-        tf.math.squared_difference(tf.reshape(targets, tf.shape(outputs)), values(outputs))
+        tf.math.squared_difference(tf.reshape(tf.cast(targets, outputs.dtype), tf.shape(outputs)), values(outputs))
     )
 
 

@@ -69,7 +69,9 @@ def test_frozen_layers_stay_frozen(context: RunContext) -> None:
         (Task.CLASSIFICATION, (1,), False, [1], [[0.5]], np.log(2)),
         (Task.CLASSIFICATION, (1,), True, [0], [[0.0]], np.log(2)),
         (Task.REGRESSION, (1,), True, [[2.0]], [[5.0]], 9.0),
-        (Task.RECONSTRUCTION, (2,), True, [[1.0, 1.0]], [[0.0, 1.0]], 0.5),
+        (Task.REGRESSION, (1,), True, [[2]], [[5.0]], 9.0),
+        (Task.RECONSTRUCTION, (2,), False, [[1.0, 1.0]], [[0.0, 1.0]], 0.5),
+        (Task.RECONSTRUCTION, (2,), True, [[1.0, 1.0]], [[0.0, 0.0]], 0.25),
     ],
     ids=str,
 )
