@@ -8,25 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from optimizer.sources.activations import activation_name, last_activation
+
 Shape = tuple[int | None, ...]
 """A tensor's shape with the batch axis first; None where an axis is open."""
-
-
-MOVING = frozenset({
-    "ActivityRegularization", "AlphaDropout", "Cropping1D", "Cropping2D", "Cropping3D", "Dropout", "Flatten", "GaussianDropout",
-    "GaussianNoise", "Identity", "Permute", "RepeatVector", "Reshape", "Resizing", "SlicingOpLambda", "UpSampling1D", "UpSampling2D",
-    "UpSampling3D",
-})  # fmt: skip
-MOVING_FUNCTIONS = frozenset({"cast", "expand_dims", "identity", "image.resize", "reshape", "squeeze", "transpose"})
-"""Layers and functions that hand on the numbers they get."""
-AVERAGING = frozenset({"Average", "AveragePooling1D", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "math.reduce_mean"})
-"""Layers and functions that keep shares of one class shares of one class."""
-CHOOSING = frozenset(
-    {"Concatenate", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "Maximum", "Minimum", "concat", "math.reduce_max", "stack"}
-)
-"""Layers and functions that keep numbers from 0 to 1 there."""
-
-ACTIVATION_LAYERS = {"Softmax": "softmax", "ReLU": "relu"}
 
 
 class Verdict(StrEnum):
@@ -128,26 +113,7 @@ class LayerSummary:
     @property
     def activation(self) -> str:
         """Name of the layer's own activation, "linear" where it has none; the class ("LeakyReLU") of one that is a layer and no function."""
-        activation = self.config.get("activation", "linear")
-        if isinstance(activation, Mapping):
-            class_name = str(activation.get("class_name", "linear"))
-            activation = activation.get("config", class_name)
-            if isinstance(activation, Mapping):
-                return _activation_of_layer(class_name, activation)
-        return str(activation or "linear")
-
-
-def _activation_of_layer(class_name: str, config: Mapping[str, Any]) -> str:
-    """Name of the function that a layer without weights computes where there is one, else the layer's class."""
-    return relu_name(config) if class_name == "ReLU" else ACTIVATION_LAYERS.get(class_name, class_name)
-
-
-def relu_name(config: Mapping[str, Any]) -> str:
-    """The function that a ReLU layer computes: "relu", "relu6", or "ReLU" for one of another limit, slope or threshold."""
-    limit = config.get("max_value")
-    if config.get("negative_slope") or config.get("threshold") or limit not in (None, 6, 6.0):
-        return "ReLU"
-    return "relu" if limit is None else "relu6"
+        return activation_name(self.config)
 
 
 def batched(shape: Shape) -> Shape:
@@ -232,26 +198,8 @@ class ModelSummary:
         return self.activation_of(self.output_layers[0])
 
     def activation_of(self, name: str) -> str:
-        """Activation that the layer of that name ends in, "linear" where it has none.
-
-        Layers that only move, average or join numbers pass on that of the layers before them, where it is one and stays what it was: an
-        average of softmaxes adds up to 1, a maximum of them does not.
-        """
-        layers = {layer.name: layer for layer in self.layers}
-        found, chosen, waiting, seen = set[str](), False, [name], {name}
-        while waiting:
-            layer = layers[waiting.pop()]
-            kind = str(layer.config.get("function")) if layer.class_name == "TFOpLambda" else layer.class_name
-            plain = layer.class_name == "Activation" and layer.activation == "linear"
-            alone = len(layer.inbound) == 1 and (plain or kind in MOVING or kind in MOVING_FUNCTIONS)
-            if not layer.inbound or not (alone or kind in AVERAGING or kind in CHOOSING):
-                found.add(_own_activation(layer))
-                continue
-            chosen = chosen or kind in CHOOSING
-            waiting.extend(before for before in layer.inbound if before not in seen)
-            seen.update(layer.inbound)
-        kept = len(found) == 1 and (not chosen or found == {"sigmoid"})
-        return found.pop() if kept else "linear"
+        """Activation that the layer of that name ends in, also by way of layers before it; "linear" where it has none."""
+        return last_activation({layer.name: layer for layer in self.layers}, name)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON for pages, `inspect --json` and the store. Reads back with `model_summary_from_json`."""
@@ -290,21 +238,6 @@ class ModelSummary:
                 for layer in self.layers
             ],
         }
-
-
-def _own_activation(layer: LayerSummary) -> str:
-    if layer.class_name in ACTIVATION_LAYERS:
-        return ACTIVATION_LAYERS[layer.class_name]
-    if layer.class_name == "TFOpLambda":
-        return str(layer.config.get("function", "linear")).rpartition(".")[2]
-    inner = layer.config.get("layer")
-    if layer.class_name == "TimeDistributed" and isinstance(inner, Mapping):
-        config = inner.get("config")
-        inside = LayerSummary(
-            name="", class_name=str(inner.get("class_name")), config=config if isinstance(config, Mapping) else {}
-        )
-        return ACTIVATION_LAYERS.get(inside.class_name, inside.activation)
-    return layer.activation
 
 
 def model_summary_from_json(record: Mapping[str, Any]) -> ModelSummary:

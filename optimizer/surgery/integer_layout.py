@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from optimizer.sources.summary import LayerSummary, relu_name
+from optimizer.sources.activations import relu_name
+from optimizer.sources.summary import LayerSummary
 from optimizer.sources.wiring import Wiring
 from optimizer.surgery.batch_normalization import normalized_layer
 
