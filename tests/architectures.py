@@ -48,24 +48,23 @@ FAMILIES = {
 
 
 CUT = {
-    ("keras", "ConvNeXtTiny"): 20,
-    ("keras", "DenseNet121"): 35,
-    ("keras", "EfficientNetB0"): 40,
-    ("keras", "EfficientNetV2B0"): 45,
-    ("keras", "InceptionV3"): 42,
-    ("keras", "InceptionResNetV2"): 60,
-    ("keras", "MobileNet"): 30,
-    ("keras", "MobileNetV2"): 36,
-    ("keras", "MobileNetV3Small"): 45,
-    ("keras", "NASNetMobile"): 70,
-    ("keras", "ResNet50"): 28,
-    ("keras", "ResNet50V2"): 30,
-    ("keras", "VGG16"): 11,
-    ("keras", "Xception"): 30,
-    ("tf_keras", "RegNetX002"): 40,
-    ("tf_keras", "RegNetY002"): 45,
-    ("tf_keras", "ResNetRS50"): 45,
-    ("tf_keras", "EfficientNetV2B0"): 45,
+    ("keras", "ConvNeXtTiny"): 11,
+    ("keras", "DenseNet121"): 21,
+    ("keras", "EfficientNetB0"): 29,
+    ("keras", "EfficientNetV2B0"): 21,
+    ("keras", "InceptionV3"): 41,
+    ("keras", "InceptionResNetV2"): 63,
+    ("keras", "MobileNet"): 17,
+    ("keras", "MobileNetV2"): 27,
+    ("keras", "MobileNetV3Small"): 35,
+    ("keras", "NASNetMobile"): 54,
+    ("keras", "ResNet50"): 18,
+    ("keras", "ResNet50V2"): 28,
+    ("keras", "VGG16"): 6,
+    ("keras", "Xception"): 16,
+    ("tf_keras", "RegNetX002"): 17,
+    ("tf_keras", "RegNetY002"): 21,
+    ("tf_keras", "ResNetRS50"): 33,
 }
 """One architecture a family, and where it is cut: at the last layer that merges branches (or, without any, the last one) up to this number.
 What follows repeats the same blocks."""
@@ -96,7 +95,7 @@ def cut(maker: str, architecture: str) -> Any:
     keras = _made_by(maker)
     whole = smallest(maker, architecture)
     kept = whole.layers[: CUT[maker, architecture]]
-    merges = [layer for layer in kept if type(layer).__name__ in ("Add", "Concatenate", "Multiply")]
+    merges = [layer for layer in kept if type(layer).__name__ in ("Add", "Concatenate", "Multiply", "CustomScaleLayer")]
     features = keras.layers.GlobalAveragePooling2D()((merges or kept)[-1].output)
     return keras.Model(whole.input, keras.layers.Dense(CLASSES)(features))
 

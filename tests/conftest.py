@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 
 from optimizer.context import RunContext
+from optimizer.measure import latency
 from optimizer.runs.sandbox.policy import TRUST_VARIABLE
 from optimizer.runs.sandbox.probe import missing_layers
 from optimizer.sources.dataset import Dataset, PreparedData, Split, Task
@@ -40,6 +43,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(Path(__file__).parent).as_posix().startswith(ALONE):
             item.add_marker("alone")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imports_out_of_sight() -> Iterator[None]:
+    """The collector need not look again at what earlier modules imported: it took a third of a second each time that a run asked for it."""
+    gc.collect()
+    gc.freeze()
+    yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_measurements() -> None:
+    """Beside other tests no latency means anything: the least number of blocks is enough. Worker processes measure in full."""
+    latency.SECONDS = 0.0
 
 
 @pytest.fixture(scope="session")

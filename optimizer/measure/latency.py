@@ -16,6 +16,8 @@ from optimizer.measure.interpreter import LoadedFile
 WARM_UP_INVOCATIONS = 5
 BLOCK_MS = 8.0
 MINIMUM_BLOCKS = 12
+SECONDS = 2.0
+"""How long a measurement takes in all where nothing else is said: with less, the interval around a ratio is wider."""
 NOISE_FLOOR = 0.02
 """The same file against itself, interleaved, differs by sigma 0.6 % and 4 % at worst; below 2 % a difference is called a tie."""
 
@@ -48,7 +50,7 @@ def measure_latency(
     files: Sequence[bytes],
     *,
     threads: int = 1,
-    seconds: float = 2.0,
+    seconds: float | None = None,
     seed: int = 0,
     sample_shape: tuple[int, ...] | None = None,
     check_cancelled: Callable[[], None] | None = None,
@@ -58,7 +60,7 @@ def measure_latency(
     Args:
         files: Bytes of the .tflite files.
         threads: Threads of each interpreter.
-        seconds: About how long to measure in all; at least 12 blocks of each are taken however long that lasts.
+        seconds: About how long to measure in all, SECONDS by default; at least 12 blocks of each are taken however long that lasts.
         seed: Seeds the random inputs. Latency of these graphs does not depend on the values.
         sample_shape: Shape of one sample without the batch axis, for files that leave axes open.
         check_cancelled: Raises when the run should stop.
@@ -71,7 +73,7 @@ def measure_latency(
         warm = _block(file, WARM_UP_INVOCATIONS)
         per_block.append(max(1, min(2_000, round(BLOCK_MS / max(float(np.median(warm)), 1e-4)))))
     blocks: list[list[FloatArray]] = [[] for _ in files]
-    end = time.monotonic() + seconds
+    end = time.monotonic() + (SECONDS if seconds is None else seconds)
     while len(blocks[0]) < MINIMUM_BLOCKS or time.monotonic() < end:
         if check_cancelled is not None:
             check_cancelled()

@@ -163,7 +163,7 @@ def test_a_fault_of_keras_3_with_single_samples_is_no_mismatch(keras: Any, agree
 
 
 ARCHITECTURES = {
-    "MobileNetV3Small": 32, "EfficientNetB0": 32, "ResNet50V2": 32, "DenseNet121": 32, "NASNetMobile": 32, "ConvNeXtTiny": 32,
+    "MobileNetV3Small": 32, "EfficientNetB0": 32, "ConvNeXtTiny": 32,
 }  # fmt: skip
 
 
