@@ -8,7 +8,6 @@ import os
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def imports_out_of_sight() -> Iterator[None]:
+def imports_out_of_sight() -> None:
     """The collector need not look again at what earlier modules imported: it took a third of a second each time that a run asked for it."""
     gc.collect()
     gc.freeze()
-    yield
 
 
 @pytest.fixture(scope="session", autouse=True)
