@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from optimizer.litert_calibration import samples_of
 from optimizer.litert_file import LiteRTFile, StoredOperator
@@ -15,9 +16,10 @@ from optimizer.litert_graph import LiteRTGraph
 from optimizer.measure.interpreter import dequantized, quantized
 
 RANGED_LIKE_OUTPUT = frozenset({"ADD_N", "MAXIMUM", "MINIMUM", "SELECT", "SELECT_V2"})
-"""What these read gets the range of what they give, which is another one: right only where nothing else reads it."""
+"""What these read gets the range of what they give, which is another one: right only where nothing else reads it, and it is no average."""
 JOINING = frozenset({"CONCATENATION", "PACK"})
-"""Their range holds that of all that they read, so the other readers of these lose levels, not values."""
+"""What these read gets their range, and so does what that was moved from. It holds all that they read, at the cost of levels; it does not
+hold what a maximum or a mean over some axes was taken of."""
 MOVING = frozenset({
     "AVERAGE_POOL_2D", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "DEPTH_TO_SPACE", "DEQUANTIZE", "EXPAND_DIMS", "GATHER",
     "GATHER_ND", "MAX_POOL_2D", "MIRROR_PAD", "PAD", "PADV2", "REDUCE_MAX", "REDUCE_MIN", "RESHAPE", "RESIZE_BILINEAR",
@@ -25,8 +27,12 @@ MOVING = frozenset({
     "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
 })  # fmt: skip
 """Operators of one scale for what they read and give: a range that is forced upon one of these goes on to what stands before it."""
+AVERAGING = frozenset({"AVERAGE_POOL_2D", "RESIZE_BILINEAR"})
+"""Of these, those that give less wide a range than they need of what they read."""
 FEWEST_LEVELS = 64
 """An int8 tensor that uses fewer of its 256 levels lost two bits or more to the range of another."""
+MOST_CLIPPED = 0.02
+"""A tensor with a larger share of its values at an end of its range, where that is not 0, is cut off by the range of another."""
 FEW_SAMPLES = 8
 COARSEST_EXPONENTIAL = 0.1
 """Largest step of an exponential to which a constant (the 1 in log(1 + exp(x)) and exp(x) - 1) is added."""
@@ -49,17 +55,21 @@ def faults_in_int8(content: bytes, samples: Any) -> list[str]:
     """
     file = LiteRTFile(content)
     graph = LiteRTGraph(file)
-    found = {operator.name for operator in graph.operators if operator.name in RANGED_LIKE_OUTPUT and _shared(graph, operator)}
+    found = {
+        operator.name
+        for operator in graph.operators
+        if operator.name in RANGED_LIKE_OUTPUT and _wanted_otherwise(graph, operator)
+    }
     # What a sum of several is less than its operands, these cannot be, whoever reads them.
     found |= {"ADD_N" for operator in graph.operators if operator.name == "ADD_N" and _of_integers(graph, operator)}
-    joined = {operator.name: _shared(graph, operator) for operator in graph.operators if operator.name in JOINING}
+    joined = {operator.name: _wanted_otherwise(graph, operator) for operator in graph.operators if operator.name in JOINING}
     divides = any(operator.name == "DIV" and graph.type(operator.outputs[0]) == "INT8" for operator in graph.operators)
     if divides or any(joined.values()):
-        levels = _levels(content, set().union(*joined.values()), samples)
-        if levels is None and divides:
+        poor = _poorly_ranged(content, set().union(*joined.values()), samples)
+        if poor is None and divides:
             found.add("DIV")
-        elif levels is not None:
-            found |= {name for name, tensors in joined.items() if any(levels[tensor] < FEWEST_LEVELS for tensor in tensors)}
+        elif poor is not None:
+            found |= {name for name, tensors in joined.items() if tensors & poor}
     return sorted(found.union(coarse_ranges(file)))
 
 
@@ -141,10 +151,13 @@ def empty_ranges(file: LiteRTFile) -> list[str]:
     return sorted({name for name, span in given if 0 < span < EMPTY_SPAN})
 
 
-def _shared(graph: LiteRTGraph, operator: StoredOperator) -> set[int]:
-    """Tensors that get their scale from this operator, and that something else reads too: its operands, and what these are moved from."""
-    found: set[int] = set()
-    waiting, seen = graph.computed(operator), set()
+def _wanted_otherwise(graph: LiteRTGraph, operator: StoredOperator) -> set[int]:
+    """Tensors that get their scale from this operator, and whose other values are needed too: by other readers, or for an average.
+
+    They are its operands, and what these are moved from.
+    """
+    found, averaged = set[int](), set[int]()
+    waiting, seen = graph.computed(operator), set[int]()
     while waiting:
         tensor = waiting.pop()
         if tensor in seen:
@@ -155,10 +168,11 @@ def _shared(graph: LiteRTGraph, operator: StoredOperator) -> set[int]:
         several = len(graph.readers[tensor]) + (tensor in graph.file.outputs) > 1 or (
             giver is not None and len(giver.outputs) > 1
         )
-        if rounded and several:
+        if rounded and (several or tensor in averaged):
             found.add(tensor)
         if giver is not None and giver.name in MOVING | JOINING | RANGED_LIKE_OUTPUT:
             waiting += graph.computed(giver)
+            averaged.update(graph.computed(giver) if giver.name in AVERAGING else ())
     return found
 
 
@@ -166,8 +180,8 @@ def _of_integers(graph: LiteRTGraph, operator: StoredOperator) -> bool:
     return any(graph.type(tensor) == "INT8" or graph.givers[tensor].name == "DEQUANTIZE" for tensor in graph.computed(operator))
 
 
-def _levels(content: bytes, tensors: Iterable[int], samples: Any) -> dict[int, float] | None:
-    """How many levels from the least to the largest each tensor uses over a few samples; None where LiteRT refuses one (to divide by 0)."""
+def _poorly_ranged(content: bytes, tensors: Iterable[int], samples: Any) -> set[int] | None:
+    """Those of the tensors that use few levels over a few samples, or are cut off; None where LiteRT refuses a sample (to divide by 0)."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(
@@ -179,15 +193,20 @@ def _levels(content: bytes, tensors: Iterable[int], samples: Any) -> dict[int, f
     name = next(iter(interpreter.get_signature_list()))
     runner = interpreter.get_signature_runner(name)
     taken = runner.get_input_details()
-    ranges = dict.fromkeys(tensors, (np.inf, -np.inf))
+    # A float tensor was unpacked from the integers that stand before it, which are looked at as well.
+    details = {d["index"]: d for d in interpreter.get_tensor_details() if d["dtype"] == np.int8}
+    seen: dict[int, list[Any]] = {tensor: [] for tensor in tensors if tensor in details}
     for sample in itertools.islice(samples_of(taken, samples), FEW_SAMPLES):
         try:
             runner(**{part: quantized(value, taken[part]) for part, value in sample.items()})
         except RuntimeError:
             return None
-        for tensor, (least, largest) in ranges.items():
-            values = interpreter.get_tensor(tensor)
-            # A float tensor was unpacked from the integers that stand before it, which are looked at as well.
-            steps = values if values.dtype != np.float32 else np.asarray([-np.inf, np.inf])
-            ranges[tensor] = (min(least, float(steps.min())), max(largest, float(steps.max())))
-    return {tensor: largest - least for tensor, (least, largest) in ranges.items()}
+        for tensor, values in seen.items():
+            values.append(interpreter.get_tensor(tensor).ravel())
+    return {tensor for tensor, values in seen.items() if _is_poor(np.concatenate(values), details[tensor]["quantization"][1])}
+
+
+def _is_poor(steps: npt.NDArray[np.int8], zero_point: int) -> bool:
+    """Whether int8 values use few levels, or are cut off at an end that does not stand for 0, as those of a ReLU are."""
+    clipped = max(float(np.mean(steps == end)) for end in (-128, 127) if end != zero_point)
+    return int(steps.max()) - int(steps.min()) < FEWEST_LEVELS or clipped > MOST_CLIPPED

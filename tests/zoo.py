@@ -626,7 +626,8 @@ def floats_and_slices_joined() -> Any:
     def body(x: Any) -> Any:
         left, right = tf.split(k.Conv2D(8, 3, activation="relu")(x), 2, axis=-1)
         wave = tf.sin(k.Conv2D(4, 3)(x))
-        x = k.Concatenate()([left, k.Conv2D(4, 1)(right), wave, k.Dropout(0.1)(wave), tf.transpose(tf.transpose(left))])
+        curve = k.Cropping2D(1)(k.Conv2D(3, 1, activation="elu")(x))
+        x = k.Concatenate()([left, k.Conv2D(4, 1)(right), wave, k.Dropout(0.1)(wave), tf.transpose(tf.transpose(left)), curve])
         x = k.Conv2D(6, 3, activation="relu")(k.Concatenate()([x, x[..., :4]]))
         return classes_of(k.Flatten()(x))
 

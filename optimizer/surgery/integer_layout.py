@@ -135,10 +135,10 @@ def integer_layout(wiring: Wiring, skipped: Collection[str] = ()) -> Layout:
         if apart or "'LSTM'" in str(layer.config.get("layer", "")) or (name in skipped and layer.parameters):
             roles[name] = Role.APART
     _release_between_floats(wiring, roles, reasons)
-    aligns = _aligning(wiring, roles, reasons)
+    aligns, floats = _aligning(wiring, roles, reasons)
     rounds = {name for name, role in roles.items() if role in (Role.KERNEL, Role.OUTPUT) and _ends_here(name, wiring, roles)}
     rounds |= _joined_with_rounded(wiring, roles, rounds)
-    return Layout(roles=roles, reasons=reasons, rounds=frozenset(rounds | aligns), aligns=frozenset(aligns))
+    return Layout(roles=roles, reasons=reasons, rounds=frozenset((rounds | aligns) - floats), aligns=frozenset(aligns))
 
 
 def _obstacle(layer: LayerSummary, wiring: Wiring, skipped: Collection[str]) -> str:
@@ -188,10 +188,13 @@ def _takes_one_scale(layer: LayerSummary) -> bool:
     return layer.class_name in ONE_SCALE or layer.config.get("function") in ONE_SCALE_FUNCTIONS
 
 
-def _aligning(wiring: Wiring, roles: dict[str, Role], reasons: dict[str, str]) -> set[str]:
-    """Each Concatenate that reads what a layer that stays float gives. The converter brings to one scale what integer operators give, but not
-    that, and refuses the model; and what only moves it must not be rounded before, for the converter takes the first of two roundings."""
-    found: set[str] = set()
+def _aligning(wiring: Wiring, roles: dict[str, Role], reasons: dict[str, str]) -> tuple[set[str], set[str]]:
+    """Each Concatenate that reads what is computed in float, and the layers that must not round that themselves.
+
+    The converter brings to one scale what integer operators give, but not that, and refuses the model; and what only moves it must not be
+    rounded before, for the converter takes the first of two roundings.
+    """
+    found, floats = set[str](), set[str]()
     for name, role in roles.items():
         if wiring.layers[name].class_name == "Concatenate" and role is Role.OUTPUT:
             for source in wiring.inbound[name]:
@@ -199,11 +202,17 @@ def _aligning(wiring: Wiring, roles: dict[str, Role], reasons: dict[str, str]) -
                 while roles.get(source) is Role.PASSING and (before := wiring.only_source(source)) is not None:
                     moving.append(source)
                     source = before.name
-                if roles.get(source) in (Role.FLOAT, Role.APART):
+                if roles.get(source) in (Role.FLOAT, Role.APART) or (source in roles and ends_in_float(wiring.layers[source])):
                     found.add(name)
+                    floats.add(source)
                     roles.update(dict.fromkeys(moving, Role.FLOAT))
                     reasons.update(dict.fromkeys(moving, MOVES_FLOATS))
-    return found
+    return found, floats
+
+
+def ends_in_float(layer: LayerSummary) -> bool:
+    """Whether a layer whose kernel is rounded has an activation without an integer operator."""
+    return layer.class_name in KERNELS and layer.activation not in INTEGER_ACTIVATIONS | OUTPUTS
 
 
 def _has_fixed_range(name: str, wiring: Wiring) -> bool:

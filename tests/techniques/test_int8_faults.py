@@ -110,6 +110,27 @@ def joined_with_larger_numbers(x: Any) -> Any:
 
 
 @case(BY_LITERT_QUANTIZER)
+def joined_with_its_maximum(x: Any) -> Any:
+    """As in CBAM: the range of maximum and mean, which the convolution got too, cut it off below."""
+    return layers().Concatenate()([layers().GlobalMaxPooling2D()(x), layers().GlobalAveragePooling2D()(x)])
+
+
+def averages_of(x: Any) -> list[Any]:
+    return [layers().AveragePooling2D(4)(layers().Conv2D(8, size, padding="same", activation="relu")(x)) for size in (3, 5)]
+
+
+@case(BY_LITERT_QUANTIZER)
+def joined_averages(x: Any) -> Any:
+    """The range of the averages cut off what they are taken of, though nothing else reads it."""
+    return layers().Concatenate()(averages_of(x))
+
+
+@case(BY_LITERT_QUANTIZER)
+def larger_of_two_averages(x: Any) -> Any:
+    return layers().Maximum()(averages_of(x))
+
+
+@case(BY_LITERT_QUANTIZER)
 def masked_scores(x: Any) -> Any:
     import tensorflow as tf
 

@@ -2,8 +2,8 @@
 
 A merge of a tensor that has a mask and one that has none gives none in Keras 3, and keeps the one in tf-keras; two masks are joined by "or"
 in Keras 3, by "and" in tf-keras; Identity, Rescaling and Normalization hand masks on in Keras 3 only; where several tf-keras layers stand for
-one, a function among them may drop it; and in Keras 3 a MultiHeadAttention takes the masks off the tensors that it reads. So both are
-followed, and where they differ, functions before the layer that goes by the mask tell it.
+one, a function among them may drop it; in Keras 3 a MultiHeadAttention takes the masks off the tensors that it reads, and a recurrent layer
+that is given a state goes by no mask. So both are followed, and where they differ, functions before the layer that goes by the mask tell it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from optimizer.sources.keras_3.calls import MASKED, plain_call
 from optimizer.sources.keras_3.emission import OPERATORS
 from optimizer.sources.keras_3.operands import cast
 from optimizer.sources.keras_3.parts import Arguments, Builder, Inner, Part, Parts, SourceLayer, Tensor, flat, tensors
-from optimizer.sources.masks import hands_masks_on, makes_a_mask
+from optimizer.sources.masks import RECURRENT_LAYERS, hands_masks_on, makes_a_mask
 from optimizer.sources.preflight.allowlist import MODELS
 
 ATTENTION = "MultiHeadAttention"
@@ -99,8 +99,8 @@ class CarriedMasks:
         dropping = {source.name for source, parts in translated if parts.parts[-1].class_name in OPERATORS}
         sources = {source.name: source for source, _ in translated}
         return cls(
-            keras_3=_followed(sources, fed, _in_keras_3, forgetting=True),
-            tf_keras=_followed(sources, fed, lambda source, given: _in_tf_keras(source, given, dropping), forgetting=False),
+            keras_3=_followed(sources, fed, _in_keras_3, as_in_keras_3=True),
+            tf_keras=_followed(sources, fed, lambda source, given: _in_tf_keras(source, given, dropping), as_in_keras_3=False),
             sources=sources,
         )
 
@@ -185,11 +185,12 @@ Rule = Callable[[SourceLayer, list[Mask]], Mask]
 """The masks that a layer gives on, from those of the tensors that it is called on."""
 
 
-def _followed(sources: Mapping[str, SourceLayer], fed: bool, rule: Rule, *, forgetting: bool) -> dict[Source, list[Mask]]:
+def _followed(sources: Mapping[str, SourceLayer], fed: bool, rule: Rule, *, as_in_keras_3: bool) -> dict[Source, list[Mask]]:
     """The masks on the inputs of each layer in each of its calls.
 
-    Where `forgetting`, as Keras 3 does, a tensor has no mask any more once a MultiHeadAttention has read it. Layers come in the order in
-    which they run; one that is called several times may come before what feeds it, so this goes on until nothing changes.
+    In Keras 3, a tensor has no mask any more once a MultiHeadAttention has read it, and a recurrent layer that begins at a given state goes
+    by none, which `told` takes from it in tf-keras too. Layers come in the order in which they run; one that is called several times may
+    come before what feeds it, so this goes on until nothing changes.
     """
     masks: dict[Source, Mask] = {}
     seen: dict[Source, list[Mask]] = {}
@@ -207,9 +208,14 @@ def _followed(sources: Mapping[str, SourceLayer], fed: bool, rule: Rule, *, forg
                     for same, tensor in zip(read, inputs, strict=True)
                 ]
                 masks[own] = _given_on(source, own, given, rule)
-                if forgetting and source.class_name == ATTENTION:
+                if as_in_keras_3 and source.class_name == ATTENTION:
                     forgotten.update(read)
                     given = _without_replaced(source, call, given)
+                elif _goes_by_no_mask(source, call):
+                    if as_in_keras_3:
+                        given = [NONE] * len(given)
+                    else:
+                        masks[own] = NONE
                 seen[own] = given
         if masks == before:
             break
@@ -238,6 +244,14 @@ def _joins_features(source: SourceLayer) -> bool:
     axis = source.config.get("axis", -1)
     shapes = [tensor.shape for tensor in tensors(source.calls[0].args)]
     return axis == -1 or any(shape is not None and axis == len(shape) - 1 for shape in shapes)
+
+
+def _goes_by_no_mask(source: SourceLayer, call: Arguments) -> bool:
+    """Whether Keras 3 leaves the mask aside that the sequences carry: it looks for one only where they are all that a layer is given."""
+    if source.class_name not in RECURRENT_LAYERS:
+        return False
+    named = plain_call(dataclasses.replace(source, calls=(call,))).kwargs
+    return "mask" not in named and bool(tensors(named))
 
 
 def _without_replaced(source: SourceLayer, call: Arguments, given: list[Mask]) -> list[Mask]:

@@ -23,11 +23,10 @@ from optimizer.surgery.batch_normalization import FOLDABLE, fold_batch_normaliza
 from optimizer.surgery.describing import wiring_of_keras
 from optimizer.surgery.fake_quantization import calibrate, with_fake_quantization
 from optimizer.surgery.integer_layout import (
-    INTEGER_ACTIVATIONS,
-    OUTPUTS,
     TRAINED_WITH_NORMALIZATION,
     Layout,
     Role,
+    ends_in_float,
     integer_layout,
 )
 from optimizer.surgery.wrapping import without_activity_penalties
@@ -163,7 +162,7 @@ def _finding(layer: LayerSummary, wiring: Wiring, layout: Layout, skipped: Colle
         return Finding(layer=layer.name, verdict=Verdict.LEFT, reason=reason, fix=fix)
     if layer.class_name == "BatchNormalization":
         return Finding(layer=layer.name, verdict=Verdict.WORKS, reason="becomes part of the layer before it")
-    if layout.roles[layer.name] is Role.KERNEL and layer.activation not in INTEGER_ACTIVATIONS | OUTPUTS:
+    if layout.roles[layer.name] is Role.KERNEL and ends_in_float(layer):
         reason = f"its kernel is rounded; the activation {layer.activation} is computed in float"
     return Finding(layer=layer.name, verdict=Verdict.WORKS, reason=reason)
 

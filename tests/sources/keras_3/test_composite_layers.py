@@ -107,6 +107,13 @@ def with_masks_of_two(keras: Any) -> Any:
     return keras.Model(inputs, [attended(layers, both), layers.GRU(3)(both)])
 
 
+def from_a_state(keras: Any, layers: Any, masked: Any, plain: Any) -> Any:
+    """A decoder: Keras 3 computes it without the mask of its steps, and gives that mask on."""
+    _, *state = layers.LSTM(4, return_state=True)(plain)
+    x = layers.LSTM(4, return_sequences=True)(masked, initial_state=state)
+    return layers.Concatenate()([layers.Flatten()(x), layers.GRU(3)(x)])
+
+
 def with_a_masked_model_inside(keras: Any) -> Any:
     layers = keras.layers
     steps = keras.Input((8, 4))
@@ -143,6 +150,7 @@ MASKED_BUILDS: dict[str, Callable[[Any], Any]] = {
     "a mask of the query, which does nothing": words(
         lambda keras, layers, x, y: layers.Flatten()(layers.MultiHeadAttention(2, 3)(y, y, query_mask=y[:, :, 0] > 0.3))
     ),
+    "a state given to a layer of masked steps": words(from_a_state),
     "two masks": with_masks_of_two,
     "blocks of a transformer": words(lambda keras, layers, x, y: layers.GlobalAveragePooling1D()(block(layers, block(layers, x)))),
     "a model inside": with_a_masked_model_inside,
