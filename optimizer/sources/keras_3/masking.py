@@ -108,6 +108,8 @@ class CarriedMasks:
         """The layer with the masks that it goes by in Keras 3. Raises InputError NOT_TRANSLATABLE where that takes more than functions."""
         if source.class_name in WITHOUT_MASKS and any(any(self.keras_3[source.name, n]) for n in range(len(source.calls))):
             raise source.refuse("is given masks", "Use MultiHeadAttention.")
+        if source.is_operation:
+            return self._without_carried(source, parts)
         if source.class_name not in CONSUMERS | {"Concatenate"} or all(
             self._agrees(source, number) for number in range(len(source.calls))
         ):
@@ -151,19 +153,20 @@ class CarriedMasks:
                         "is given a mask that tf-keras carries otherwise", "Give it the mask as an input of its own."
                     )
                 kwargs["mask"] = masks if isinstance(call.args[0], list | tuple) else masks[0]
-        plain: dict[Tensor, Inner] = {}
+        return _masks_taken_off(builder, here, Arguments(args=call.args, kwargs=kwargs))
 
-        def without(value: Any) -> Any:
-            if isinstance(value, list | tuple):
-                return [without(item) for item in value]
-            if not isinstance(value, Tensor) or not here.get(value):
-                return value
-            if value not in plain:
-                plain[value] = builder.operator("identity", value)
-            return plain[value]
-
-        args = tuple(without(value) for value in call.args)
-        return Arguments(args=args, kwargs={key: value if key in WRITTEN else without(value) for key, value in kwargs.items()})
+    def _without_carried(self, source: SourceLayer, parts: Parts) -> Parts:
+        """An operation, which knows no masks, where a layer stands for it that would go by them: softmax, or a join of steps."""
+        here = dict(zip(_inputs(source, source.calls[0]), self.tf_keras[source.name, 0], strict=True))
+        going = [part for part in parts.parts if part.class_name in CONSUMERS | {"Concatenate"}]
+        if not going or not any(here.values()):
+            return parts
+        builder = Builder(source, beside=parts.parts)
+        told = [
+            dataclasses.replace(part, calls=(_masks_taken_off(builder, here, part.calls[0]),)) if part in going else part
+            for part in parts.parts
+        ]
+        return dataclasses.replace(parts, parts=(*builder.done().parts, *told))
 
     def _built(self, carried: Mask, source: SourceLayer, builder: Builder) -> Inner | None:
         """A mask of Keras 3 as functions of what it is made of, bool of (batch, steps)."""
@@ -179,6 +182,23 @@ class CarriedMasks:
                 mask = builder.operator("math.reduce_any", mask, axis=[-1])
             joined = mask if joined is None else builder.operator("math.logical_or", joined, y=mask)
         return joined
+
+
+def _masks_taken_off(builder: Builder, carried: Mapping[Tensor, Mask], call: Arguments) -> Arguments:
+    """The call with an identity, a function, around each tensor that carries a mask, but for those that are masks."""
+    plain: dict[Tensor, Inner] = {}
+
+    def bare(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [bare(item) for item in value]
+        if not isinstance(value, Tensor) or not carried.get(value):
+            return value
+        if value not in plain:
+            plain[value] = builder.operator("identity", value)
+        return plain[value]
+
+    kwargs = {key: value if key in WRITTEN else bare(value) for key, value in call.kwargs.items()}
+    return Arguments(args=tuple(bare(value) for value in call.args), kwargs=kwargs)
 
 
 Rule = Callable[[SourceLayer, list[Mask]], Mask]

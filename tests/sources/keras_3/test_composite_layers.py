@@ -151,6 +151,8 @@ MASKED_BUILDS: dict[str, Callable[[Any], Any]] = {
         lambda keras, layers, x, y: layers.Flatten()(layers.MultiHeadAttention(2, 3)(y, y, query_mask=y[:, :, 0] > 0.3))
     ),
     "a state given to a layer of masked steps": words(from_a_state),
+    "a softmax that is an operation": words(lambda keras, layers, x, y: keras.ops.softmax(layers.Dense(1)(x), axis=1) * y),
+    "steps joined by an operation": words(lambda keras, layers, x, y: layers.LSTM(3)(keras.ops.concatenate([x, y], axis=1))),
     "two masks": with_masks_of_two,
     "blocks of a transformer": words(lambda keras, layers, x, y: layers.GlobalAveragePooling1D()(block(layers, block(layers, x)))),
     "a model inside": with_a_masked_model_inside,
