@@ -22,7 +22,7 @@ JOINING = frozenset({"CONCATENATION", "PACK"})
 hold what a maximum or a mean over some axes was taken of."""
 MOVING = frozenset({
     "AVERAGE_POOL_2D", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "DEPTH_TO_SPACE", "DEQUANTIZE", "EXPAND_DIMS", "GATHER",
-    "GATHER_ND", "MAX_POOL_2D", "MIRROR_PAD", "PAD", "PADV2", "REDUCE_MAX", "REDUCE_MIN", "RESHAPE", "RESIZE_BILINEAR",
+    "GATHER_ND", "MAX_POOL_2D", "MIRROR_PAD", "PAD", "PADV2", "QUANTIZE", "REDUCE_MAX", "REDUCE_MIN", "RESHAPE", "RESIZE_BILINEAR",
     "RESIZE_NEAREST_NEIGHBOR", "REVERSE_SEQUENCE", "REVERSE_V2", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPLIT",
     "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
 })  # fmt: skip
@@ -32,7 +32,10 @@ AVERAGING = frozenset({"AVERAGE_POOL_2D", "RESIZE_BILINEAR"})
 FEWEST_LEVELS = 64
 """An int8 tensor that uses fewer of its 256 levels lost two bits or more to the range of another."""
 MOST_CLIPPED = 0.02
-"""A tensor with a larger share of its values at an end of its range, where that is not 0, is cut off by the range of another."""
+"""A tensor with a larger share of its values at an end of its range is cut off by the range of another, or below 0 by a ReLU."""
+NEVER_BELOW_0 = frozenset({"ABS", "EXP", "LOGISTIC", "RELU", "RELU6", "RELU_0_TO_1", "SOFTMAX", "SQUARE"})
+FUSED_RELUS = (1, 3)
+"""RELU and RELU6 in the schema's ActivationFunctionType."""
 FEW_SAMPLES = 8
 COARSEST_EXPONENTIAL = 0.1
 """Largest step of an exponential to which a constant (the 1 in log(1 + exp(x)) and exp(x) - 1) is added."""
@@ -65,7 +68,7 @@ def faults_in_int8(content: bytes, samples: Any) -> list[str]:
     joined = {operator.name: _wanted_otherwise(graph, operator) for operator in graph.operators if operator.name in JOINING}
     divides = any(operator.name == "DIV" and graph.type(operator.outputs[0]) == "INT8" for operator in graph.operators)
     if divides or any(joined.values()):
-        poor = _poorly_ranged(content, set().union(*joined.values()), samples)
+        poor = _poorly_ranged(graph, content, set().union(*joined.values()), samples)
         if poor is None and divides:
             found.add("DIV")
         elif poor is not None:
@@ -169,7 +172,8 @@ def _wanted_otherwise(graph: LiteRTGraph, operator: StoredOperator) -> set[int]:
             giver is not None and len(giver.outputs) > 1
         )
         if rounded and (several or tensor in averaged):
-            found.add(tensor)
+            # Of what is unpacked for all its readers at once, the integers are meant.
+            found.update([tensor] if graph.type(tensor) == "INT8" or giver is None else graph.computed(giver))
         if giver is not None and giver.name in MOVING | JOINING | RANGED_LIKE_OUTPUT:
             waiting += graph.computed(giver)
             averaged.update(graph.computed(giver) if giver.name in AVERAGING else ())
@@ -180,7 +184,7 @@ def _of_integers(graph: LiteRTGraph, operator: StoredOperator) -> bool:
     return any(graph.type(tensor) == "INT8" or graph.givers[tensor].name == "DEQUANTIZE" for tensor in graph.computed(operator))
 
 
-def _poorly_ranged(content: bytes, tensors: Iterable[int], samples: Any) -> set[int] | None:
+def _poorly_ranged(graph: LiteRTGraph, content: bytes, tensors: Iterable[int], samples: Any) -> set[int] | None:
     """Those of the tensors that use few levels over a few samples, or are cut off; None where LiteRT refuses a sample (to divide by 0)."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -203,10 +207,29 @@ def _poorly_ranged(content: bytes, tensors: Iterable[int], samples: Any) -> set[
             return None
         for tensor, values in seen.items():
             values.append(interpreter.get_tensor(tensor).ravel())
-    return {tensor for tensor, values in seen.items() if _is_poor(np.concatenate(values), details[tensor]["quantization"][1])}
+    return {tensor for tensor, values in seen.items() if _is_poor(np.concatenate(values), _never_below_0(graph, tensor))}
 
 
-def _is_poor(steps: npt.NDArray[np.int8], zero_point: int) -> bool:
-    """Whether int8 values use few levels, or are cut off at an end that does not stand for 0, as those of a ReLU are."""
-    clipped = max(float(np.mean(steps == end)) for end in (-128, 127) if end != zero_point)
+def _is_poor(steps: npt.NDArray[np.int8], never_below_0: bool) -> bool:
+    """Whether int8 values use few levels, or are cut off."""
+    ends = (127,) if never_below_0 else (-128, 127)
+    clipped = max(float(np.mean(steps == end)) for end in ends)
     return int(steps.max()) - int(steps.min()) < FEWEST_LEVELS or clipped > MOST_CLIPPED
+
+
+def _never_below_0(graph: LiteRTGraph, tensor: int) -> bool:
+    """Whether a tensor comes from a ReLU or the like, with nothing but moving and joining between."""
+    waiting, seen = [tensor], set[int]()
+    while waiting:
+        tensor = waiting.pop()
+        if tensor in seen:
+            continue
+        seen.add(tensor)
+        giver = graph.givers.get(tensor)
+        if giver is None or (giver.name in MOVING | JOINING and not graph.computed(giver)):
+            return False
+        if giver.name in MOVING | JOINING:
+            waiting += graph.computed(giver)
+        elif giver.name not in NEVER_BELOW_0 and getattr(giver.options, "fusedActivationFunction", 0) not in FUSED_RELUS:
+            return False
+    return True

@@ -10,7 +10,7 @@ from optimizer.errors import RunError
 from optimizer.int16_operators import not_right_in_int16
 from optimizer.integer_faults import empty_ranges, faults_in_int8, nearest_to_float, refusal_by_litert
 from optimizer.litert_file import LiteRTFile
-from optimizer.litert_quantization import mend_zero_scales, quantize_int8_kernels
+from optimizer.litert_quantization import quantize_int8_kernels, repaired
 
 
 def int8_file(
@@ -33,10 +33,15 @@ def int8_file(
         integer_input_output: Whether the file takes and gives integers.
 
     Raises:
-        RunError: LiteRT refuses TensorFlow's file, and litert-quantizer failed as well.
+        RunError: TensorFlow's converter refuses the model or LiteRT its file, and litert-quantizer failed as well.
     """
-    content = converted()
-    unusable = _why_unusable(content)
+    try:
+        content = converted()
+        unusable = _why_unusable(content)
+    except RunError as error:
+        if error.code != "CONVERSION_FAILED":
+            raise
+        content, unusable = b"", "TensorFlow's converter finds no scales that fit together"
     faults = [] if unusable else faults_in_int8(content, samples)
     reason = unusable or _wrong_ranges(faults)
     if not reason:
@@ -58,7 +63,7 @@ def int8_file(
             f"The file may be wrong: {reason}, and litert-quantizer failed on the model: {error.received}. Compare it with the baseline."
         )
         return content
-    if nearest_to_float(float_file, [content, other], samples) == 0:
+    if content and nearest_to_float(float_file, [content, other], samples) == 0:
         return content
     note(
         f"Made by litert-quantizer: {reason}. Operators without an int8 kernel, or that would lose too much in one, stay float32."
@@ -101,7 +106,7 @@ def int16_file(
     if not reason and not per_tensor:
         try:
             # LiteRT aborts the process where a constant of zeros (an untrained offset) is added with the scale 0 that it gets.
-            content = mend_zero_scales(converted())
+            content = repaired(converted())
         except RunError as error:
             reason = f"TensorFlow's converter failed on the model ({error.received})"
         else:

@@ -170,7 +170,7 @@ def quantize_int4(
             recipe.add_dynamic_config(
                 regex=".*", operation_name=operator, num_bits=4, granularity=granularity, algorithm_key=octav
             )
-        return mend_zero_scales(_quantized(float_file, recipe, samples=None))
+        return _quantized(float_file, recipe, samples=None)
     bits = int(activations.removeprefix("int"))
     everywhere = {"regex": ".*", "activation_num_bits": bits, "weight_granularity": granularity}
     recipe.add_static_config(operation_name=operators.ALL_SUPPORTED, weight_num_bits=8, **everywhere)
@@ -179,7 +179,7 @@ def quantize_int4(
     _keep_regions_float(recipe, float_file)
     if not integer_input_output:
         _keep_float_input_output(recipe)
-    return mend_zero_scales(_quantized(float_file, recipe, samples=samples))
+    return _quantized(float_file, recipe, samples=samples)
 
 
 def _keep_float_input_output(recipe: Any) -> None:
@@ -234,7 +234,7 @@ def _quantized(float_file: bytes, recipe: Any, *, samples: Any) -> bytes:
         raise _failure(str(error)) from error
     if content is None:
         raise _failure("no file came out")
-    return with_names_of(float_file, bytes(content))
+    return repaired(with_names_of(float_file, bytes(content)))
 
 
 def _failure(reason: str) -> RunError:
@@ -246,23 +246,49 @@ def _failure(reason: str) -> RunError:
     )
 
 
-def mend_zero_scales(content: bytes) -> bytes:
-    """Give constants and channels of them that are all zero a scale: 1, or SMALL_SCALE where they are int16.
+def repaired(content: bytes) -> bytes:
+    """Mend what LiteRT would refuse in a file of integers.
 
-    Pruning makes such channels; their range is empty, so their scale comes out as 0. XNNPACK refuses a file with a zero scale for int4, and
-    LiteRT aborts the process where an int16 constant has one.
+    Constants and channels of them that are all zero get a scale: 1, or SMALL_SCALE where they are int16. Pruning makes such channels; their
+    range is empty, so their scale comes out as 0. XNNPACK refuses a file with a zero scale for int4, and LiteRT aborts the process where an
+    int16 constant has one. And outputs that nothing reads (one half of a split) get the type of the others.
     """
-    from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils
 
     # Larger files keep their buffers behind the tables, which packing anew would cut off: this brings them in.
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
-    mended = False
-    for subgraph in model.subgraphs:
-        for tensor in subgraph.tensors:
-            scale = None if tensor.quantization is None else tensor.quantization.scale
-            if scale is not None and len(scale) and not np.all(np.asarray(scale)):
-                given = SMALL_SCALE if tensor.type == schema.TensorType.INT16 else 1.0
-                tensor.quantization.scale = np.where(np.asarray(scale) == 0, given, scale).astype(np.float32)
-                mended = True
-    return packed(model) if mended else content
+    changes = [_mend_zero_scales(subgraph) + _mend_unread_outputs(subgraph) for subgraph in model.subgraphs]
+    return packed(model) if any(changes) else content
+
+
+def _mend_zero_scales(subgraph: Any) -> int:
+    """How many tensors got scales."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    changes = 0
+    for tensor in subgraph.tensors:
+        scale = None if tensor.quantization is None else tensor.quantization.scale
+        if scale is not None and len(scale) and not np.all(np.asarray(scale)):
+            given = SMALL_SCALE if tensor.type == schema.TensorType.INT16 else 1.0
+            tensor.quantization.scale = np.where(np.asarray(scale) == 0, given, scale).astype(np.float32)
+            changes += 1
+    return changes
+
+
+def _mend_unread_outputs(subgraph: Any) -> int:
+    """How many tensors got the type and the scale of another output of their operator (a split's): litert-quantizer leaves them float."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = schema.TensorType
+    torn = ({kinds.FLOAT32, kinds.INT8}, {kinds.FLOAT32, kinds.INT16})
+    read = {int(tensor) for operator in subgraph.operators for tensor in operator.inputs} | set(map(int, subgraph.outputs))
+    changes = 0
+    for operator in subgraph.operators:
+        if {subgraph.tensors[number].type for number in operator.outputs} in torn:
+            example = next((subgraph.tensors[number] for number in operator.outputs if int(number) in read), None)
+            for number in operator.outputs:
+                if int(number) not in read and example is not None:
+                    tensor = subgraph.tensors[number]
+                    tensor.type, tensor.quantization = example.type, example.quantization
+                    changes += 1
+    return changes
