@@ -13,7 +13,7 @@ from typing import Any
 
 from optimizer.sources.summary import LayerSummary
 from optimizer.surgery.aligned_join import aligned_join_class
-from optimizer.surgery.integer_layout import FIXED_ACTIVATIONS, FUSED_ACTIVATIONS, Layout, Role
+from optimizer.surgery.integer_layout import FIXED_ACTIVATIONS, FUSED_ACTIVATIONS, PASSINGS, Layout, Role, moves, takes_one_scale
 from optimizer.surgery.quantizers import activation_quantizer, kernel_quantizer, rounded_parts, transposed_kernel_quantizer
 from optimizer.surgery.rebuilding import rebuilt
 from optimizer.surgery.separable import rounded_separable_class
@@ -85,6 +85,13 @@ def calibrate(prepared: Prepared, batches: Iterable[Any], *, steps: int) -> None
         quantizer.finish(variables, decay)
 
 
+PARTIAL = frozenset({
+    "AveragePooling1D", "AveragePooling2D", "Cropping1D", "Cropping2D", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
+    "MaxPooling1D", "MaxPooling2D", "Resizing", "SlicingOpLambda", "UpSampling2D", "gather", "image.resize", "math.reduce_max", "math.reduce_mean",
+    "math.reduce_min", "split", "unstack",
+})  # fmt: skip
+"""Layers and functions of one scale for what they read and give that may give less wide a range than they read."""
 PADDING_FUNCTIONS = frozenset({"compat.v1.pad", "pad"})
 PADDING_ARGUMENTS = ("tensor", "paddings", "mode", "name", "constant_values")
 
@@ -97,6 +104,7 @@ class _Preparation:
         self.ranges: list[Callable[[], tuple[Any, Any]]] = []
         self._settled: dict[int, Any] = {}
         self._rounded: dict[int, Any] = {}
+        self._held_number = 0
 
     def make(self, layer: Any, name: str) -> Any:
         """What takes the layer's place: the layer itself, or a function that calls it with rounding around."""
@@ -172,7 +180,8 @@ class _Preparation:
         """Call a join that rounds by itself what is not rounded yet; its output counts as rounded."""
 
         def call(tensors: Any) -> Any:
-            output = join(tensors, own=tuple(place for place, tensor in enumerate(tensors) if id(tensor) in self._settled))
+            own = tuple(place for place, tensor in enumerate(tensors) if id(tensor) in self._settled)
+            output = join([self._held(tensor) for tensor in tensors], own=own)
             self._settled[id(output)] = output
             return output
 
@@ -225,11 +234,36 @@ class _Preparation:
         if id(tensor) not in self._rounded:
             source = tensor._keras_history.layer
             grows = type(source).__name__ == "InputLayer"
-            rounded = self._rounding(f"{source.name}/rounded_{len(self._rounded)}", grows=grows)(tensor)
+            rounded = self._rounding(f"{source.name}/rounded_{len(self._rounded)}", grows=grows)(self._held(tensor))
             self._settled[id(rounded)] = rounded
             # The old tensor is kept too, for an id is only good as long as its owner lives.
             self._rounded[id(tensor)] = (rounded, tensor)
         return self._rounded[id(tensor)][0]
+
+    def _held(self, tensor: Any) -> Any:
+        """The tensor, behind a barrier where it is part of floats: the range that it is rounded to would become that of all of them."""
+        source = tensor._keras_history.layer
+        if id(tensor) in self._settled or not self._is_part(tensor):
+            return tensor
+        self._held_number += 1
+        return _barrier_class()(name=f"{source.name}/held_{self._held_number}")(tensor)
+
+    def _is_part(self, tensor: Any) -> bool:
+        """Whether a tensor comes from what stays float by way of layers that move it, one of which leaves some out, or from one that takes
+        one scale for several floats."""
+        part = False
+        while id(tensor) not in self._settled:
+            layer, node, _ = tensor._keras_history
+            summary = LayerSummary(name=layer.name, class_name=type(layer).__name__, config=layer.get_config())
+            kind = str(summary.config.get("function", summary.class_name))
+            read = layer._inbound_nodes[node].keras_inputs
+            if takes_one_scale(summary) or summary.class_name == "Concatenate":
+                return any(type(other._keras_history.layer).__name__ != "Barrier" for other in read)
+            if len(read) != 1 or not (kind in PARTIAL or summary.class_name in PASSINGS or moves(summary)):
+                return part
+            part = part or kind in PARTIAL
+            tensor = read[0]
+        return False
 
     def _rounding(self, name: str, *, grows: bool = False) -> Any:
         from tensorflow_model_optimization.python.core.quantization.keras.quantize_layer import QuantizeLayer

@@ -131,7 +131,7 @@ def integer_layout(wiring: Wiring, skipped: Collection[str] = ()) -> Layout:
     roles = {name: Role.FLOAT if name in reasons else _role(layer) for name, layer in wiring.layers.items()}
     for name, layer in wiring.layers.items():
         apart = layer.class_name in RECURRENT or (name in reasons and layer.class_name in KERNELS)
-        apart = apart or _takes_one_scale(layer) or (name in reasons and layer.class_name == "Concatenate")
+        apart = apart or takes_one_scale(layer) or (name in reasons and layer.class_name == "Concatenate")
         if apart or "'LSTM'" in str(layer.config.get("layer", "")) or (name in skipped and layer.parameters):
             roles[name] = Role.APART
     _release_between_floats(wiring, roles, reasons)
@@ -156,7 +156,7 @@ def _obstacle(layer: LayerSummary, wiring: Wiring, skipped: Collection[str]) -> 
         return "" if activation in INTEGER_ACTIVATIONS else f"there is no integer operator for the activation {activation}"
     if kind == "ReLU":
         return ""
-    if _moves(layer):
+    if moves(layer):
         return ""
     if kind not in KERNELS | OUTPUTS | PASSINGS:
         return f"there is no fake quantization for {kind}"
@@ -177,14 +177,15 @@ def _shares_input(name: str, wiring: Wiring, reasons: Collection[str]) -> bool:
     return shared and wiring.layers[name].class_name == "Concatenate"
 
 
-def _moves(layer: LayerSummary) -> bool:
+def moves(layer: LayerSummary) -> bool:
     """Whether the layer is a function that gives numbers of what it reads, in other places."""
     return layer.class_name == "SlicingOpLambda" or (
         layer.class_name == "TFOpLambda" and layer.config.get("function") in PASSING_FUNCTIONS
     )
 
 
-def _takes_one_scale(layer: LayerSummary) -> bool:
+def takes_one_scale(layer: LayerSummary) -> bool:
+    """Whether the layer's operator takes one scale for several operands and what it gives."""
     return layer.class_name in ONE_SCALE or layer.config.get("function") in ONE_SCALE_FUNCTIONS
 
 
@@ -218,7 +219,7 @@ def ends_in_float(layer: LayerSummary) -> bool:
 def _has_fixed_range(name: str, wiring: Wiring) -> bool:
     """Whether what `name` gives comes from such an activation, with nothing but moving between."""
     layer: LayerSummary | None = wiring.layers.get(name)
-    while layer is not None and (layer.class_name in PASSINGS or _moves(layer)):
+    while layer is not None and (layer.class_name in PASSINGS or moves(layer)):
         layer = wiring.only_source(layer.name)
     return layer is not None and (layer.activation in FIXED_ACTIVATIONS or layer.class_name == "Softmax")
 
@@ -227,7 +228,7 @@ def _role(layer: LayerSummary) -> Role:
     kind = layer.class_name
     if kind in KERNELS:
         return Role.KERNEL
-    if kind in PASSINGS or _moves(layer):
+    if kind in PASSINGS or moves(layer):
         return Role.PASSING
     activation = layer.activation if kind == "Activation" else "softmax" if kind == "Softmax" else ""
     if activation in FIXED_ACTIVATIONS:
