@@ -126,6 +126,22 @@ def joined_averages(x: Any) -> Any:
 
 
 @case(BY_LITERT_QUANTIZER)
+def joined_with_a_part(x: Any) -> Any:
+    """One half of a split, the other is read by nothing: litert-quantizer leaves that one float, and LiteRT refuses its file."""
+    import tensorflow as tf
+
+    half, _ = tf.split(layers().Conv2D(8, 3, activation="swish")(x), 2, axis=-1)
+    return layers().Concatenate()([layers().GlobalMaxPooling2D()(half), layers().GlobalAveragePooling2D()(tf.square(half) + half)])
+
+
+@case(BY_LITERT_QUANTIZER)
+def smallest_of_itself(x: Any) -> Any:
+    """TensorFlow's converter refuses the model: it finds two scales for one tensor."""
+    x = layers().Conv2D(6, 3, activation="tanh")(x)
+    return layers().Concatenate()([x, x - layers().GlobalAveragePooling2D(keepdims=True)(x), layers().Minimum()([x, x])])
+
+
+@case(BY_LITERT_QUANTIZER)
 def larger_of_two_averages(x: Any) -> Any:
     return layers().Maximum()(averages_of(x))
 

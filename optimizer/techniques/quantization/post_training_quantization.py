@@ -20,7 +20,9 @@ from optimizer.conversion import (
 from optimizer.environment import Host
 from optimizer.errors import InputError, RunError
 from optimizer.integer_files import int8_file, int16_file
-from optimizer.kernels import kernels_by_layer, unwrapped
+from optimizer.kernel_location import locate
+from optimizer.kernels import kernel_variables, kernels_by_layer, unwrapped
+from optimizer.litert_file import LiteRTFile
 from optimizer.litert_quantization import (
     FULLY_INTEGER_OPERATORS,
     quantize_int4,
@@ -191,7 +193,17 @@ class PostTrainingQuantization(Technique):
             content = self._converted(model, context, per_tensor=per_tensor)
         else:
             content = self._integers(model, context, per_tensor=per_tensor)
-        return model.changed(litert=content, promises=(self._promise(model),))
+        return model.changed(litert=content, promises=(self._promise_of(content, model, context),))
+
+    def _promise_of(self, content: bytes, model: Model, context: RunContext) -> Promise:
+        """The promise for those kernels that the file holds as wanted: between operators that stay float, converters leave some float."""
+        promise, file = self._promise(model), LiteRTFile(content)
+        if not isinstance(promise, StoredType) or promise.check_litert(file, model.keras).holds is not False:
+            return promise
+        stored = {key: locate(file, variable.numpy()) for key, variable in kernel_variables(model.keras).items()}
+        left = [key for key in promise.kernels if (tensor := stored[key]) is not None and tensor.dtype not in promise.dtypes]
+        context.note(f"{', '.join(left)}: left as float, since the operators around stay float.")
+        return replace(promise, kernels=tuple(key for key in promise.kernels if key not in left))
 
     def _on_tflite(self, model: Model, content: bytes, context: RunContext) -> Model:
         """By litert-quantizer alone; `refusal_of` has seen to it that the file is float."""
