@@ -119,7 +119,52 @@ def padded_with_a_computed_number(layers: Any, inputs: Any) -> Any:
     return layers.Dense(4)(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=tf.reduce_min(x)))
 
 
-NO_FOREIGN_RANGE = [joined_with_larger_numbers, padded_with_a_larger_number, padded_with_a_computed_number]
+def centered(layers: Any, inputs: Any) -> Any:
+    """Numbers that stay float."""
+    import tensorflow as tf
+
+    x = layers.Conv2D(4, 3, padding="same")(inputs)
+    return x - tf.reduce_mean(x, [1, 2], keepdims=True)
+
+
+def joined_with_its_mean(layers: Any, inputs: Any) -> Any:
+    """What maximum and mean are taken of got the range of the join."""
+    x = centered(layers, inputs)
+    return layers.Dense(4)(layers.Concatenate()([layers.GlobalMaxPooling2D()(x), layers.GlobalAveragePooling2D()(x)]))
+
+
+def joined_in_float_with_its_mean(layers: Any, inputs: Any) -> Any:
+    """The join stays float, for one of three has a fixed range; the layer behind it rounds what it reads."""
+    x, gate = centered(layers, inputs), layers.Conv2D(4, 3, activation="tanh")(inputs)
+    means = [layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(gate)]
+    return layers.Dense(4)(layers.Concatenate()([layers.GlobalMaxPooling2D()(x), *means]))
+
+
+def smaller_of_two_floats(layers: Any, inputs: Any) -> Any:
+    """What the minimum is taken of got its range."""
+    import tensorflow as tf
+
+    x = tf.abs(layers.Conv2D(4, 3)(inputs))
+    least = layers.Minimum()([x, 0.2 * x])
+    return layers.Dense(4)(layers.GlobalMaxPooling2D()(least)) + layers.Dense(4)(layers.GlobalMaxPooling2D()(x))
+
+
+def joined_with_an_activation_in_float(layers: Any, inputs: Any) -> Any:
+    """The converter refused the scale of the elu."""
+    features = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(inputs))
+    x = layers.Concatenate()([features, layers.Dense(8, activation="elu")(layers.Flatten()(inputs))])
+    return layers.Add()([layers.Dense(4)(x), layers.Dense(4, activation="softmax")(x)])
+
+
+NO_FOREIGN_RANGE = [
+    joined_with_larger_numbers,
+    padded_with_a_larger_number,
+    padded_with_a_computed_number,
+    joined_with_its_mean,
+    joined_in_float_with_its_mean,
+    smaller_of_two_floats,
+    joined_with_an_activation_in_float,
+]
 
 
 @pytest.mark.parametrize("body", NO_FOREIGN_RANGE, ids=lambda body: body.__name__)
