@@ -131,7 +131,9 @@ def joined_with_a_part(x: Any) -> Any:
     import tensorflow as tf
 
     half, _ = tf.split(layers().Conv2D(8, 3, activation="swish")(x), 2, axis=-1)
-    return layers().Concatenate()([layers().GlobalMaxPooling2D()(half), layers().GlobalAveragePooling2D()(tf.square(half) + half)])
+    return layers().Concatenate()(
+        [layers().GlobalMaxPooling2D()(half), layers().GlobalAveragePooling2D()(tf.square(half) + half)]
+    )
 
 
 @case(BY_LITERT_QUANTIZER)
