@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -159,25 +160,20 @@ def _wanted_otherwise(graph: LiteRTGraph, operator: StoredOperator) -> set[int]:
 
     They are its operands, and what these are moved from.
     """
-    found, averaged = set[int](), set[int]()
-    waiting, seen = graph.computed(operator), set[int]()
-    while waiting:
-        tensor = waiting.pop()
-        if tensor in seen:
-            continue
-        seen.add(tensor)
+    reached = graph.before(graph.computed(operator), MOVING | JOINING | RANGED_LIKE_OUTPUT)
+    givers = [graph.givers[tensor] for tensor in reached if tensor in graph.givers]
+    averaged = {tensor for giver in givers if giver.name in AVERAGING for tensor in graph.computed(giver)}
+    found = set[int]()
+    for tensor in reached:
         giver = graph.givers.get(tensor)
-        rounded = graph.type(tensor) == "INT8" or (giver is not None and giver.name == "DEQUANTIZE")
+        unpacked = giver is not None and giver.name == "DEQUANTIZE"
         several = len(graph.readers[tensor]) + (tensor in graph.file.outputs) > 1 or (
             giver is not None and len(giver.outputs) > 1
         )
-        if rounded and (several or tensor in averaged):
+        if several or tensor in averaged:
             # Of what is unpacked for all its readers at once, the integers are meant.
-            found.update([tensor] if graph.type(tensor) == "INT8" or giver is None else graph.computed(giver))
-        if giver is not None and giver.name in MOVING | JOINING | RANGED_LIKE_OUTPUT:
-            waiting += graph.computed(giver)
-            averaged.update(graph.computed(giver) if giver.name in AVERAGING else ())
-    return found
+            found.update(graph.computed(giver) if unpacked and giver is not None else [tensor])
+    return {tensor for tensor in found if graph.type(tensor) == "INT8"}
 
 
 def _of_integers(graph: LiteRTGraph, operator: StoredOperator) -> bool:
@@ -197,39 +193,50 @@ def _poorly_ranged(graph: LiteRTGraph, content: bytes, tensors: Iterable[int], s
     name = next(iter(interpreter.get_signature_list()))
     runner = interpreter.get_signature_runner(name)
     taken = runner.get_input_details()
-    # A float tensor was unpacked from the integers that stand before it, which are looked at as well.
-    details = {d["index"]: d for d in interpreter.get_tensor_details() if d["dtype"] == np.int8}
-    seen: dict[int, list[Any]] = {tensor: [] for tensor in tensors if tensor in details}
+    uses = {tensor: Use() for tensor in tensors}
     for sample in itertools.islice(samples_of(taken, samples), FEW_SAMPLES):
         try:
             runner(**{part: quantized(value, taken[part]) for part, value in sample.items()})
         except RuntimeError:
             return None
-        for tensor, values in seen.items():
-            values.append(interpreter.get_tensor(tensor).ravel())
-    return {tensor for tensor, values in seen.items() if _is_poor(np.concatenate(values), _never_below_0(graph, tensor))}
+        for tensor, use in uses.items():
+            use.add(interpreter.get_tensor(tensor))
+    return {tensor for tensor, use in uses.items() if use.is_poor(never_below_0=_never_below_0(graph, tensor))}
 
 
-def _is_poor(steps: npt.NDArray[np.int8], never_below_0: bool) -> bool:
-    """Whether int8 values use few levels, or are cut off."""
-    ends = (127,) if never_below_0 else (-128, 127)
-    clipped = max(float(np.mean(steps == end)) for end in ends)
-    return int(steps.max()) - int(steps.min()) < FEWEST_LEVELS or clipped > MOST_CLIPPED
+@dataclass
+class Use:
+    """How a tensor of int8 uses its levels, over several samples."""
+
+    least: int = 127
+    largest: int = -128
+    at_least: int = 0
+    at_largest: int = 0
+    values: int = 0
+
+    def add(self, steps: npt.NDArray[np.int8]) -> None:
+        """Count one more sample's values."""
+        self.least, self.largest = min(self.least, int(steps.min())), max(self.largest, int(steps.max()))
+        self.at_least += int(np.count_nonzero(steps == -128))
+        self.at_largest += int(np.count_nonzero(steps == 127))
+        self.values += steps.size
+
+    def is_poor(self, *, never_below_0: bool) -> bool:
+        """Whether few levels are used, or values are cut off."""
+        clipped = max(self.at_largest, 0 if never_below_0 else self.at_least)
+        return self.largest - self.least < FEWEST_LEVELS or clipped > MOST_CLIPPED * self.values
 
 
 def _never_below_0(graph: LiteRTGraph, tensor: int) -> bool:
     """Whether a tensor comes from a ReLU or the like, with nothing but moving and joining between."""
-    waiting, seen = [tensor], set[int]()
-    while waiting:
-        tensor = waiting.pop()
-        if tensor in seen:
-            continue
-        seen.add(tensor)
-        giver = graph.givers.get(tensor)
-        if giver is None or (giver.name in MOVING | JOINING and not graph.computed(giver)):
-            return False
-        if giver.name in MOVING | JOINING:
-            waiting += graph.computed(giver)
-        elif giver.name not in NEVER_BELOW_0 and getattr(giver.options, "fusedActivationFunction", 0) not in FUSED_RELUS:
-            return False
-    return True
+    passed = MOVING | JOINING
+    givers = [graph.givers.get(before) for before in graph.before([tensor], passed)]
+    return all(
+        giver is not None
+        and (
+            (giver.name in passed and graph.computed(giver))
+            or giver.name in NEVER_BELOW_0
+            or getattr(giver.options, "fusedActivationFunction", 0) in FUSED_RELUS
+        )
+        for giver in givers
+    )

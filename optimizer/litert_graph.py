@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Container, Iterable
 from typing import Any
 
 from optimizer.litert_file import LiteRTFile, StoredOperator
@@ -30,6 +31,18 @@ class LiteRTGraph:
         inputs = self.file.model.subgraphs[0].inputs
         given = [tensor for tensor in operator.inputs if tensor in self.givers and self.type(tensor) in ("FLOAT32", *LEVELS)]
         return given + [tensor for tensor in operator.inputs if tensor in inputs and self.scale(tensor) > 0]
+
+    def before(self, tensors: Iterable[int], names: Container[str]) -> list[int]:
+        """The tensors, and all that they are computed from by operators of these names alone."""
+        found, waiting = dict[int, None](), list(tensors)
+        while waiting:
+            tensor = waiting.pop()
+            if tensor not in found:
+                found[tensor] = None
+                giver = self.givers.get(tensor)
+                if giver is not None and giver.name in names:
+                    waiting += self.computed(giver)
+        return list(found)
 
     def type(self, tensor: int) -> str:
         """The schema's name of a tensor's type."""
